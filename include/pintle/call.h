@@ -1,0 +1,31 @@
+/* pintle/call.h: foreign calls. */
+#ifndef PINTLE_CALL_H
+#define PINTLE_CALL_H
+
+#include "pintle/base.h"
+
+#if defined(__cplusplus)
+extern "C" {
+#endif
+
+/* Effect: runs fn(arg) on the OS thread's own stack and returns its value; never fails itself. If fn blocks, the
+ * processor goes to somebody else, and the task waits for one when fn returns, maybe on another thread (unless
+ * pinned). errno and the Windows last error come along. In fn no function whose From is "task" may be called.
+ * Called in a call or on a foreign thread, it just calls fn.
+ * Blocks: task, as long as fn does. From: any. */
+PINTLE_API int pintle_call(int (*fn)(void *), void *arg);
+
+/* The same for a function known to block: the processor is handed on first. */
+PINTLE_API int pintle_call_blocking(int (*fn)(void *), void *arg);
+
+/* Effect: the code between the two may block; the processor is handed on, the code stays on the task's stack. No
+ * function whose From is "task" may be called between. Does not nest. Blocks: end waits for a processor.
+ * From: task. */
+PINTLE_API void pintle_blocking_begin(void);
+PINTLE_API void pintle_blocking_end(void);
+
+#if defined(__cplusplus)
+}
+#endif
+
+#endif

@@ -1,0 +1,81 @@
+/* pintle/dll.h: DLLs and shared objects, found, called and closed safely, on both platforms. */
+#ifndef PINTLE_DLL_H
+#define PINTLE_DLL_H
+
+#include "pintle/base.h"
+#include "pintle/result.h"
+
+#if defined(__cplusplus)
+extern "C" {
+#endif
+
+typedef struct pintle_dll pintle_dll;
+typedef void (*pintle_code)(void);
+
+/* A function of a DLL. Those of pintle_dll_find belong to the DLL and go with it; static ones are made with
+ * PINTLE_PROC. Fields are the library's own. */
+typedef struct pintle_proc {
+    const char *dll_name, *proc_name; /* static ones: what to bind */
+    pintle_dll *dll;                  /* NULL: a system DLL, never closed */
+    void *code;                       /* NULL: not bound yet */
+    uint32_t flags;
+    struct pintle_proc *next;
+} pintle_proc;
+
+/* Which argument words are floating point (bit i: word i is a double; for a float give pintle_word_float's word), and
+ * whether the result is. System V needs it; Windows' convention does not, and ignores it. Up to 24 words. */
+#define PINTLE_FLOATS(mask) ((uint32_t)(mask) & 0x00ffffffu)
+#define PINTLE_FLOAT_RESULT 0x01000000u
+
+/* Effect: loads a DLL by absolute path; its own folder and the system's are searched for what it needs, never the
+ * current folder or PATH. flags: 0. Blocks: task. From: any. Close with pintle_dll_close.
+ * Errors: EINVAL (not absolute, not a DLL, a 32-bit one), ENOTFOUND (it, or what it needs), EACCES, ENOMEM, EOS. */
+PINTLE_API int pintle_dll_open(pintle_dll **out, const char *path, unsigned flags);
+
+/* The same for a DLL of the system by bare name (System32; on POSIX what the dynamic linker's own folders hold). */
+PINTLE_API int pintle_dll_open_system(pintle_dll **out, const char *name);
+
+/* Effect: finds an export. Its pintle_proc lives as long as the DLL; finding it again gives the same one.
+ * Blocks: task. From: any. Errors: ENOTFOUND, EINVAL, ENOMEM, ECLOSED; by ordinal on POSIX: ENOTSUP. */
+PINTLE_API int pintle_dll_find(pintle_dll *dll, const char *name, pintle_proc **out);
+PINTLE_API int pintle_dll_find_with(pintle_dll *dll, const char *name, unsigned flags, pintle_proc **out);
+PINTLE_API int pintle_dll_find_ordinal(pintle_dll *dll, unsigned ordinal, pintle_proc **out);
+PINTLE_API int pintle_dll_find_data(pintle_dll *dll, const char *name, void **out_data);
+
+/* Effect: refuses new calls, waits for those in flight, unloads, frees the handle. EBUSY at the deadline, or at once
+ * from inside a call of the DLL itself: the text names who is inside, and the handle goes on refusing calls until it
+ * is closed again or reopened. Blocks: task. From: any. Errors: EBUSY, EINVAL. */
+PINTLE_API int pintle_dll_close(pintle_dll *dll, int64_t deadline_ns);
+/* Effect: undoes a close that got EBUSY. Blocks: no. From: any. Errors: EINVAL (it was not closing). */
+PINTLE_API int pintle_dll_reopen(pintle_dll *dll);
+
+/* Effect: counts a burst of calls of any kind, for code that calls through pintle_proc_code(): close waits for the
+ * release. Blocks: no. From: any. Errors: ECLOSED once it is closing. */
+PINTLE_API int pintle_dll_acquire(pintle_dll *dll);
+PINTLE_API void pintle_dll_release(pintle_dll *dll);
+
+/* Effect: calls with nargs words, 0 to 255; on Windows as pintle_syscalln, on POSIX on the unpinned fast path with
+ * err = errno. On a DLL that is closing: a panic; the try form returns an error instead.
+ * Blocks: task, as long as the function does. From: any. Errors (try): ECLOSED, ENOTFOUND, EINVAL. */
+PINTLE_API pintle_result pintle_proc_call(pintle_proc *proc, unsigned nargs, const uintptr_t *args);
+PINTLE_API int pintle_proc_try_call(pintle_proc *proc, unsigned nargs, const uintptr_t *args, pintle_result *out);
+
+/* The function's address; the system's handle (HMODULE, dlopen's); the path it was loaded from. Blocks: no. From: any. */
+PINTLE_API pintle_code pintle_proc_code(pintle_proc *proc);
+PINTLE_API void *pintle_dll_native(pintle_dll *dll);
+PINTLE_API const char *pintle_dll_path(pintle_dll *dll);
+
+/* A function of a system DLL, bound at its first call; missing is a panic then, which pintle_proc_bind tests for.
+ * static pintle_proc Sleep_ = PINTLE_PROC("kernel32.dll", "Sleep"); */
+#if defined(__cplusplus)
+#define PINTLE_PROC(dll, proc) pintle_proc { dll, proc, nullptr, nullptr, 0, nullptr }
+#else
+#define PINTLE_PROC(dll, proc) { dll, proc, NULL, NULL, 0, NULL }
+#endif
+PINTLE_API int pintle_proc_bind(pintle_proc *proc);
+
+#if defined(__cplusplus)
+}
+#endif
+
+#endif

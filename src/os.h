@@ -1,0 +1,103 @@
+/* os.h: the seam to the system: all that the core asks of a platform. One implementation in src/posix, one in
+ * src/win; a port is a new folder. Nothing here knows tasks or processors.
+ *
+ * Conventions: functions that can fail return 0 or the system's error number (errno, GetLastError), which
+ * os_error_text() explains. Text is UTF-8. None of these preserves errno or the last error unless it says so.
+ * Threads: any, unless said. Tests: tests/unit/test_os.c. */
+#ifndef PINTLE_SRC_OS_H
+#define PINTLE_SRC_OS_H
+
+#include "atomic.h"
+
+/* ---- Time, processors, reports ---- */
+
+/* Monotonic nanoseconds from an origin of the system's choice. */
+int64_t os_now_ns(void);
+/* How many processors this process may use: CPU affinity, and on Linux also the cgroup's quota (v1 and v2, rounded
+ * up). At least 1. */
+unsigned os_processor_count(void);
+/* Writes text to standard error in one system call where possible; no lock, no allocation. */
+void os_write_error(const char *text, size_t length);
+/* Ends the process at once with the status, running no handlers. */
+NORETURN void os_exit(int status);
+/* Ends the process as a crash. */
+NORETURN void os_abort(void);
+/* The system's message for an error number, UTF-8, without a newline; "error N" if it has none. */
+void os_error_text(int64_t os_code, char *out_text, size_t text_bytes);
+/* An environment variable, UTF-8; false if absent or longer than the buffer. */
+bool os_environment(const char *name, char *out_value, size_t value_bytes);
+
+/* ---- Waiting on a word ---- */
+
+/* Sleeps while *word == expected, until a wake, until deadline_ns on os_now_ns()'s clock (INT64_MAX: none), or
+ * spuriously. Precise to the system's best (Linux: the calling thread's timer slack is set to 1 ns once). */
+void os_wait_word(_Atomic uint32_t *word, uint32_t expected, int64_t deadline_ns);
+void os_wake_word_one(_Atomic uint32_t *word);
+void os_wake_word_all(_Atomic uint32_t *word);
+/* Gives the CPU to another OS thread that can run, if there is one. */
+void os_yield_thread(void);
+
+/* ---- Memory ---- */
+
+/* Address space, readable and writable only where committed (POSIX: committed by touch). NULL: none left.
+ * Aligned to 64 KB. */
+void *os_reserve(size_t bytes);
+void os_release(void *base, size_t bytes);
+/* Makes [base, base + bytes) of a reservation a stack that grows down: guard at the bottom (access there is a fault),
+ * the top top_bytes committed at once, the rest as touched (Windows: PAGE_GUARD growth, so the TEB's stack fields
+ * must be base + bytes, *out_limit, base while code runs on it). *out_limit: the lowest committed address now. */
+int os_stack_prepare(void *base, size_t bytes, size_t top_bytes, void **out_limit);
+size_t os_page_bytes(void);
+
+/* ---- Threads ---- */
+
+typedef struct os_thread {
+    uintptr_t handle; /* pthread_t or HANDLE */
+} os_thread;
+typedef void os_thread_fn(void *arg);
+
+/* Starts a thread; the error number if the system refuses. */
+int os_thread_start(os_thread *out_thread, os_thread_fn *fn, void *arg);
+/* Waits for the thread's end and gives its handle back. */
+void os_thread_join(os_thread *thread);
+/* Lets the thread end unobserved. */
+void os_thread_detach(os_thread *thread);
+/* The calling OS thread's number as the system's tools show it. */
+uint64_t os_thread_id(void);
+/* Ends the calling thread, without unwinding what is on its stack. */
+NORETURN void os_thread_exit(void);
+
+/* The calling thread's TEB-like bounds: highest address of its stack, lowest committed (a hint on POSIX), lowest reserved. */
+typedef struct os_stack_bounds {
+    void *base, *limit, *reserve;
+    uint32_t guarantee_bytes;
+} os_stack_bounds;
+void os_thread_stack(os_stack_bounds *out_bounds);
+
+/* Addresses of the calling thread's errno and last error (the same for the thread's whole life). Where the system
+ * has no last error, *out_last_error is NULL. */
+void os_thread_error_slots(int **out_errno, uint32_t **out_last_error);
+
+/* The thread-local pointer that the call path reads directly (src/<os>/x64). Opaque to the compiler on purpose: what
+ * was read before a switch is stale after it. init takes the slot (counted: each init needs its shutdown). */
+int os_self_init(void);
+void os_self_shutdown(void);
+void *os_self(void);
+void os_self_set(void *self);
+
+/* ---- Dynamic libraries ---- */
+
+/* Loads the library at an absolute path, searching its own folder and the system's for what it needs; or (system) a
+ * bare name from the system's folders only. 0, or an error number, and then out_text has a sentence with the
+ * system's message, what is missing if that can be told, and (32-bit, not a library) the reason; out_code one of
+ * PINTLE_E… (ENOTFOUND, EINVAL, EACCES, ENOMEM, EOS). May block for long and run foreign code: the caller is in a call. */
+int64_t os_dll_open(const char *path, bool system, void **out_handle, int *out_code, char *out_text, size_t text_bytes);
+void os_dll_close(void *handle);
+/* Address of an export by name, or (name NULL) by ordinal. 0, or an error number. */
+int64_t os_dll_symbol(void *handle, const char *name, unsigned ordinal, void **out_address);
+/* Whether exports have ordinals here. */
+bool os_dll_has_ordinals(void);
+/* Whether the path is absolute in the system's sense (a drive letter or UNC on Windows). */
+bool os_path_absolute(const char *path);
+
+#endif
