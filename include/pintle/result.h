@@ -7,10 +7,11 @@
 #include "pintle/base.h"
 
 /* r1: the integer result register; r2: the bits of the floating one; err: the last error (Windows) or errno (POSIX). */
-typedef struct pintle_result {
+struct pintle_result {
     uintptr_t r1, r2;
     uint32_t err;
-} pintle_result;
+};
+typedef struct pintle_result pintle_result;
 
 /* A value as an argument word. */
 static inline uintptr_t pintle_word_ptr(const void *value) { return (uintptr_t)value; }

@@ -1,0 +1,48 @@
+/* arch.h: the seam to the CPU and its calling convention. Implemented in the .S files of src/<os>/x64, and the layout that the
+ * assembly relies on is in layout.h.
+ *
+ * Stacks. Every task has its own; every OS thread that runs tasks has its own too, used by the scheduler's loop and by
+ * foreign calls (never both at a time):
+ *
+ *   thread's stack, high to low:  [system's frames][arch_thread_run][call block, 64 bytes] <- stack_top
+ *                                 then either: sched_loop's frames     (no task is running)
+ *                                 or:          a foreign call's frames (the task is in a call)
+ *   task's stack, high to low:    [struct pintle_task] <- base [0: unwinding stops][arch_task_entry][task_main][user code …]
+ *
+ * The loop has no saved context: going to it is always "SP = stack_top; sched_loop(thread)".
+ * Tests: tests/api (all of it runs on these), tests/win/test_unwind.c. */
+#ifndef PINTLE_SRC_ARCH_H
+#define PINTLE_SRC_ARCH_H
+
+#include "base.h"
+
+struct pintle_task;
+struct thread;
+
+/* Makes the calling OS thread a runner: sets thread->stack_top and the call block, calls sched_loop(thread) and, when
+ * that returns, puts the thread back as it was and returns. */
+void arch_thread_run(struct thread *thread);
+
+/* Saves `from`, goes to `to`'s stack, calls arrived(thread) there, and resumes `to`. Returns when somebody resumes
+ * `from`, maybe on another OS thread. Written to be tail-called: it returns to its caller's caller by a jump. */
+void arch_switch(struct pintle_task *from, struct pintle_task *to, struct thread *thread);
+/* The same to the thread's loop (which calls arrived itself). */
+void arch_switch_loop(struct pintle_task *from, struct thread *thread);
+/* Leaves the current frames behind and resumes `to`, without arrived. */
+NORETURN void arch_resume(struct pintle_task *to, struct thread *thread);
+/* Leaves the current frames behind and goes to the loop: for a task that ends. */
+NORETURN void arch_abandon_to_loop(struct thread *thread);
+/* Writes the frame that makes the first resume of the task call task_main(task). */
+void arch_task_prepare(struct pintle_task *task);
+
+/* fn(arg) on the thread's own stack, without the protocol of calls: for calls that have handed their processor on. */
+int arch_call_on_thread(int (*fn)(void *), void *arg, struct thread *thread);
+/* fn(args…) here, on the current stack: the argument words, float_flags as in pintle/dll.h (ignored where the convention
+ * needs none). r1, r2 and the error number are stored. */
+struct pintle_result;
+void arch_invoke(void *fn, unsigned nargs, const uintptr_t *args, uint32_t float_flags, struct pintle_result *out);
+
+/* arch_pause(), a hint in a spin loop; arch_self_before_switch(), os_self() inlined. */
+#include "arch_local.h"
+
+#endif

@@ -1,0 +1,110 @@
+/* call.c: the protocol of foreign calls, and its cold half. The hot half is assembly (src/<os>/x64), pintle_call and the
+ * Windows wrappers, all the same steps:
+ *
+ *   ENTER  1 the call block at stack_top: fn, the task's stack pointer, …
+ *          2 call = n|IN, a plain store (release). Nothing read afterwards decides anything, so no fence
+ *          3 SP = stack_top (Windows: with that stack's TEB fields); fn; results; SP back
+ *   LEAVE  4 CAS(call, n|IN -> n+1|OUT), acq_rel: the processor is still ours, untouched
+ *          5 attention != 0: cold: yield
+ *          else cold (call_leave): the processor was taken (TAKEN, by the monitor) or given (AWAY, by ourselves).
+ *            a  an idle processor? take it, go on without a switch
+ *            b  none: depart(QUEUE): the task is queued, the thread becomes spare (or waits, if the task is pinned)
+ *   RETAKE (monitor.c): CAS(call, w -> TAKEN|n). No ABA: a stale w names an old tick.
+ *
+ * errno and the last error are saved first on the cold way, since taking locks disturbs them.
+ * So a call costs one store and one atomic step. Threads: the thread itself. Locks: sched.lock on the cold way.
+ * Tests: tests/api/test_call.c, tests/stress/test_calls.c. */
+#include "call.h"
+
+#include "panic.h"
+#include "scheduler.h"
+
+static void errors_keep(struct thread *thread, struct pintle_task *task) {
+    task->saved_errno = *thread->errno_slot;
+    task->saved_last_error = *thread->last_error_slot;
+}
+
+static void errors_put_back(struct thread *thread, struct pintle_task *task) {
+    *thread->errno_slot = task->saved_errno;
+    *thread->last_error_slot = task->saved_last_error;
+}
+
+/* LEAVE a, b: the thread is OUT and holds no processor. `old` is the one it had, if any. */
+static void regain(struct thread *thread, struct processor *old) {
+    struct thread *waiter = NULL;
+    struct processor *processor = NULL;
+    atomic_add_relaxed(&sched.slow_leaves, 1);
+    if (sched_phase() != PHASE_EXITING) {
+        lock_acquire(&sched.lock);
+        processor = idle_take_locked(old, &waiter);
+        if (waiter != NULL) spare_put_locked(waiter);
+        lock_release(&sched.lock);
+    }
+    if (processor != NULL) {
+        thread_hold(thread, processor);
+        errors_put_back(thread, thread->task);
+        return;
+    }
+    errors_put_back(thread, thread->task); /* depart saves them */
+    depart(thread, LEFT_QUEUE);
+}
+
+void call_leave(struct thread *thread) {
+    for (;;) {
+        uint64_t word = atomic_load_acquire(&thread->call);
+        struct processor *processor;
+        if (call_state(word) == CALL_OUT) break;
+        if (call_state(word) == CALL_IN) {
+            if (atomic_cas_acq_rel(&thread->call, &word, word + CALL_LEAVE_STEP)) break;
+            continue;
+        }
+        errors_keep(thread, thread->task);
+        processor = thread_processor(thread);
+        atomic_store_relaxed(&thread->processor, NULL);
+        if (!atomic_cas_acq_rel(&thread->call, &word, (word | CALL_FLAGS_MASK) + 1)) continue;
+        regain(thread, processor);
+        return;
+    }
+    if (atomic_load_relaxed(&thread->attention) != 0) depart(thread, LEFT_YIELD);
+}
+
+uintptr_t call_leave_cold(struct thread *thread, uintptr_t value) {
+    call_leave(thread);
+    return value;
+}
+
+int call_direct(int (*fn)(void *), void *arg) {
+    if (fn == NULL) panic("pintle_call was given a NULL function");
+    return fn(arg);
+}
+
+void call_enter_away(struct thread *thread) {
+    struct processor *processor = thread_processor(thread);
+    uint64_t word = atomic_load_relaxed(&thread->call);
+    errors_keep(thread, thread->task);
+    atomic_store_relaxed(&thread->processor, NULL);
+    atomic_store_release(&thread->call, word | CALL_AWAY);
+    processor_pass_on(processor);
+    errors_put_back(thread, thread->task);
+}
+
+int pintle_call_blocking(int (*fn)(void *), void *arg) {
+    struct thread *thread = arch_self_before_switch();
+    int value;
+    if (fn == NULL) panic("pintle_call_blocking was given a NULL function");
+    if (thread == NULL || thread->task == NULL || call_state(atomic_load_relaxed(&thread->call)) != CALL_OUT) return fn(arg);
+    call_enter_away(thread);
+    value = arch_call_on_thread(fn, arg, thread);
+    call_leave(thread);
+    return value;
+}
+
+void pintle_blocking_begin(void) { call_enter_away(task_only("pintle_blocking_begin")); }
+
+void pintle_blocking_end(void) {
+    struct thread *thread = thread_self();
+    if (thread == NULL || call_state(atomic_load_relaxed(&thread->call)) != CALL_AWAY) {
+        panic("pintle_blocking_end without a pintle_blocking_begin before it");
+    }
+    call_leave(thread);
+}

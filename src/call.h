@@ -1,0 +1,20 @@
+/* call.h: foreign calls, for the rest of the library. call.c explains the protocol. */
+#ifndef PINTLE_SRC_CALL_H
+#define PINTLE_SRC_CALL_H
+
+#include "base.h"
+#include "pintle/call.h"
+#include "pintle/result.h"
+
+struct thread;
+
+/* fn(args…) by words, as a foreign call from any context. float_flags as in pintle/dll.h; *out: r1, r2, err.
+ * Implemented in src/<os>/words.c: through the pinned wrapper on Windows, unpinned elsewhere. */
+void call_words(void *fn, unsigned nargs, const uintptr_t *args, uint32_t float_flags, pintle_result *out);
+
+/* The ends of the assembly's slow ways, called when a call's way out has to be cold; value is passed through. */
+uintptr_t call_leave_cold(struct thread *thread, uintptr_t value);
+/* A call made where there is no task, or inside a call: just calls. */
+int call_direct(int (*fn)(void *), void *arg);
+
+#endif

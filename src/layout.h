@@ -1,0 +1,50 @@
+/* layout.h: the offsets that assembly uses, each checked against its C struct (layout.c). Included by .S files too, so:
+ * only #defines. */
+#ifndef PINTLE_SRC_LAYOUT_H
+#define PINTLE_SRC_LAYOUT_H
+
+/* struct thread */
+#define THREAD_CALL 0
+#define THREAD_STACK_TOP 8
+#define THREAD_TASK 16
+#define THREAD_STACK_RESERVE 24
+#define THREAD_STACK_BASE 32 /* base and limit move as one 16-byte pair */
+#define THREAD_STACK_LIMIT 40
+#define THREAD_STACK_GUARANTEE 48
+#define THREAD_PINS_AUTO 52
+#define THREAD_LOOP_FRAME 56
+#define THREAD_ATTENTION 128
+
+/* struct task */
+#define TASK_SP 0
+#define TASK_STACK_RESERVE 8
+#define TASK_STACK_BASE 16
+#define TASK_STACK_LIMIT 24
+#define TASK_STACK_GUARANTEE 32
+
+/* struct call_block, at the thread's stack_top. On Windows the first five words are laid out as the machine frame that
+ * the unwinder understands: RIP, CS, EFLAGS, RSP, SS. */
+#define BLOCK_RETURN 0
+#define BLOCK_FN 8
+#define BLOCK_NARGS 16
+#define BLOCK_ERR 20
+#define BLOCK_SP 24
+#define BLOCK_ARGS 32
+#define BLOCK_THREAD 40
+#define BLOCK_RESULT 48
+#define BLOCK_SPARE 56
+#define BLOCK_BYTES 64
+
+/* thread->call: tick << 3 | KICK | state */
+#define CALL_OUT 0
+#define CALL_IN 1
+#define CALL_TAKEN 2
+#define CALL_AWAY 3
+#define CALL_STATE_MASK 3
+#define CALL_KICK 4
+#define CALL_FLAGS_MASK 7
+#define CALL_TICK 8
+/* from n|IN to n+1|OUT */
+#define CALL_LEAVE_STEP 7
+
+#endif

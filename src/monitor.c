@@ -1,0 +1,196 @@
+/* monitor.c: the thread without a processor that takes processors back from calls that block (RETAKE), ends time slices,
+ * and is the backstop for timers and queues.
+ *
+ * RETAKE, each round, for each processor Q:
+ *   0 reserve a spare thread; none: do nothing (the maker is asked)
+ *   1 A = Q->thread; w = A->call (acquire); need IN, and Q == A->processor
+ *   2 first sight of (A, w): note the time. Older than 20 µs with work waiting, or than 10 ms in any case: go on
+ *   3 CAS(A->call, w -> TAKEN|n), acq_rel. Failure: the call ended; nothing happened
+ *   4 Q is ours: to the spare if there is work or Q has timers, else to the idle list, and WAKE as a searcher does
+ *
+ * A task that has run for 10 ms while others wait gets its thread's attention: its next call, yield or park goes by the
+ * loop, which takes the others first.
+ *
+ * Sleep: 20 µs between rounds; after 50 rounds without a retake twice as long each, up to 10 ms. Before more than 1 ms it
+ * says so (LONG), fences, and looks at the queues once more; whoever pushes work and finds no idle processor wakes it. Without
+ * limit (FOREVER) only when all processors are idle with nothing queued, decided under sched.lock; whoever takes an idle
+ * processor wakes it. So entering a call reads nothing global.
+ *
+ * Threads: its own. Locks: sched.lock. Order: as protocols above; `monitor_asleep` with full fences.
+ * Tests: tests/api/test_call.c, tests/stress/test_calls.c. */
+#include "error.h"
+#include "scheduler.h"
+
+enum {
+    ROUND_NS = 20000, LONG_NS = 1000000, LONGEST_NS = 10000000, QUIET_ROUNDS = 50,
+    BLOCKED_NS = 20000, BLOCKED_IDLE_NS = 10000000, SLICE_NS = 10000000
+};
+
+static struct {
+    os_thread os;
+    _Atomic uint32_t word;          /* 1: woken */
+    _Atomic bool stops;
+} monitor;
+
+void monitor_wake(void) {
+    atomic_store_relaxed(&sched.monitor_asleep, MONITOR_AWAKE);
+    if (atomic_swap_acq_rel(&monitor.word, 1) == 0) os_wake_word_one(&monitor.word);
+}
+
+/* RETAKE 4. */
+static void give_away(struct processor *processor, struct thread *spare) {
+    bool has_timers = timer_heap_earliest(&processor->timers) != INT64_MAX;
+    atomic_store_relaxed(&processor->thread, NULL);
+    atomic_add_relaxed(&sched.retakes, 1);
+    if (has_timers || sched_has_work()) {
+        hand_over(processor, spare);
+        return;
+    }
+    lock_acquire(&sched.lock);
+    idle_put_locked(processor, NULL);
+    spare_put_locked(spare);
+    lock_release(&sched.lock);
+    atomic_fence_full(); /* WAKE: pairs with the publisher's */
+    if (sched_has_work()) sched_wake();
+}
+
+/* True: the processor was taken. */
+static bool retake(struct processor *processor, struct thread *thread, int64_t now, bool work) {
+    uint64_t word = atomic_load_acquire(&thread->call);
+    struct thread *spare;
+    if (call_state(word) != CALL_IN || thread_processor(thread) != processor) {
+        processor->seen_call = 0;
+        return false;
+    }
+    if (processor->seen_call != word) { /* the tick makes words of different calls of one thread differ; of two threads rarely */
+        processor->seen_call = word;
+        processor->seen_call_ns = now;
+        return false;
+    }
+    if (now - processor->seen_call_ns < (work ? BLOCKED_NS : BLOCKED_IDLE_NS)) return false;
+    lock_acquire(&sched.lock);
+    spare = spare_take_locked();
+    lock_release(&sched.lock);
+    if (spare == NULL) return false;
+    if (!atomic_cas_acq_rel(&thread->call, &word, (word & ~(uint64_t)CALL_STATE_MASK) | CALL_TAKEN)) {
+        lock_acquire(&sched.lock);
+        spare_put_locked(spare);
+        lock_release(&sched.lock);
+        return false;
+    }
+    give_away(processor, spare);
+    return true;
+}
+
+static void check_slice(struct processor *processor, struct thread *thread, int64_t now, bool work) {
+    uint64_t slices = atomic_load_relaxed(&processor->slices);
+    if (slices != processor->seen_slices) {
+        processor->seen_slices = slices;
+        processor->seen_slices_ns = now;
+    } else if (work && now - processor->seen_slices_ns >= SLICE_NS) {
+        processor->seen_slices_ns = now;
+        atomic_store_relaxed(&thread->attention, ATTENTION_YIELD);
+    }
+}
+
+/* An idle processor whose timers nobody keeps (no spare was left) and are due, or that missed work: give it a thread. */
+static void rescue_idle(struct processor *processor, int64_t now) {
+    struct thread *thread = NULL;
+    struct processor *taken = NULL;
+    if (timer_heap_earliest(&processor->timers) > now) return;
+    lock_acquire(&sched.lock);
+    if (processor->is_idle && processor->waiter == NULL && (thread = spare_take_locked()) != NULL) {
+        struct thread *none;
+        taken = idle_take_locked(processor, &none);
+    }
+    lock_release(&sched.lock);
+    if (taken != NULL) hand_over(taken, thread);
+}
+
+/* One round; true if something was retaken. */
+static bool look(int64_t now) {
+    bool work = sched_has_work(), any = false;
+    for (uint32_t i = 0; i < sched.processor_count; i++) {
+        struct processor *processor = &sched.processors[i];
+        struct thread *thread = atomic_load_relaxed(&processor->thread);
+        bool due = timer_heap_earliest(&processor->timers) <= now;
+        if (thread == NULL) {
+            rescue_idle(processor, now);
+            continue;
+        }
+        any |= retake(processor, thread, now, work || due);
+        check_slice(processor, thread, now, work || due);
+    }
+    if (work && atomic_load_relaxed(&sched.idle_count) != 0) sched_wake();
+    return any;
+}
+
+/* The first deadline of an idle processor that no thread keeps. */
+static int64_t unwatched_deadline(void) {
+    int64_t earliest = INT64_MAX;
+    lock_acquire(&sched.lock);
+    for (struct processor *processor = sched.idle; processor != NULL; processor = processor->idle_next) {
+        int64_t deadline = timer_heap_earliest(&processor->timers);
+        if (processor->waiter == NULL && deadline < earliest) earliest = deadline;
+    }
+    lock_release(&sched.lock);
+    return earliest;
+}
+
+static bool may_sleep_forever(void) {
+    bool quiet;
+    lock_acquire(&sched.lock);
+    quiet = atomic_load_relaxed(&sched.idle_count) == sched.processor_count && sched.global.first == NULL;
+    if (quiet) atomic_store_relaxed(&sched.monitor_asleep, MONITOR_FOREVER);
+    lock_release(&sched.lock);
+    return quiet;
+}
+
+static void sleep_for(int64_t delay, bool idle_before) {
+    int64_t unwatched = unwatched_deadline(), deadline = os_now_ns() + delay;
+    if (idle_before && unwatched == INT64_MAX && may_sleep_forever()) {
+        deadline = INT64_MAX;
+    } else if (delay > LONG_NS) {
+        atomic_store_relaxed(&sched.monitor_asleep, MONITOR_LONG);
+        atomic_fence_full(); /* pairs with the fence in wake_if_idle: the pusher sees LONG, or we see the push */
+        if (sched_has_work()) deadline = os_now_ns() + ROUND_NS;
+    }
+    if (unwatched < deadline) deadline = unwatched;
+    while (atomic_load_acquire(&monitor.word) == 0 && os_now_ns() < deadline) os_wait_word(&monitor.word, 0, deadline);
+    atomic_store_relaxed(&sched.monitor_asleep, MONITOR_AWAKE);
+    atomic_store_seq_cst(&monitor.word, 0);
+}
+
+static void monitor_main(void *arg) {
+    int64_t delay = ROUND_NS;
+    unsigned quiet = 0;
+    bool was_idle = false;
+    (void)arg;
+    while (!atomic_load_acquire(&monitor.stops)) {
+        bool idle = atomic_load_relaxed(&sched.idle_count) == sched.processor_count;
+        sleep_for(delay, idle && was_idle);
+        was_idle = idle;
+        if (look(os_now_ns())) {
+            delay = ROUND_NS;
+            quiet = 0;
+        } else if (++quiet > QUIET_ROUNDS && delay < LONGEST_NS) {
+            delay = delay * 2 < LONGEST_NS ? delay * 2 : LONGEST_NS;
+        }
+    }
+}
+
+int monitor_start(void) {
+    int os_code;
+    atomic_store_relaxed(&monitor.word, 0);
+    atomic_store_relaxed(&monitor.stops, false);
+    os_code = os_thread_start(&monitor.os, monitor_main, NULL);
+    if (os_code == 0) return 0;
+    return error_set(PINTLE_ELIMIT, os_code, "the system made no thread for the runtime (error %d)", os_code);
+}
+
+void monitor_stop(void) {
+    atomic_store_release(&monitor.stops, true);
+    atomic_store_seq_cst(&monitor.word, 1);
+    os_wake_word_one(&monitor.word);
+    os_thread_join(&monitor.os);
+}

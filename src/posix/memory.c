@@ -1,0 +1,73 @@
+/* memory.c (POSIX): address space for slabs of stacks, and their guard pages.
+ *
+ * A slab is mapped readable and writable without a reservation of memory: a page costs memory once it is touched.
+ * Huge pages are off in it, else the first touch of a stack would take 2 MB. Guard pages are markers in the page table
+ * where the kernel has them (Linux 6.13): the slab stays one mapping, and the limit of 65,530 mappings
+ * (vm.max_map_count) does not bound the number of stacks. Elsewhere mprotect splits the mapping at each guard.
+ * Threads: any. Locks: none. Order: guard_markers_missing is a hint, relaxed: who misses it tries once more.
+ * Invariants: a reservation starts at a multiple of 64 KB. Tests: tests/unit/test_os.c, tests/posix/test_os_posix.c. */
+#include <errno.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "os.h"
+
+#if !defined(MADV_GUARD_INSTALL)
+#define MADV_GUARD_INSTALL 102 /* Linux 6.13; newer than many C libraries' headers */
+#endif
+
+enum { RESERVE_ALIGN = 64 * 1024 };
+
+static _Atomic bool guard_markers_missing;
+
+size_t os_page_bytes(void) {
+    return (size_t)sysconf(_SC_PAGESIZE);
+}
+
+static char *map(size_t bytes) {
+    void *base = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    return base == MAP_FAILED ? NULL : base;
+}
+
+/* Maps RESERVE_ALIGN more than asked for and gives the ends back. */
+static char *map_aligned(size_t bytes) {
+    if (bytes > SIZE_MAX - RESERVE_ALIGN) return NULL;
+    char *mapped = map(bytes + RESERVE_ALIGN);
+    if (mapped == NULL) return NULL;
+    size_t before = (0 - (uintptr_t)mapped) % RESERVE_ALIGN;
+    char *base = mapped + before;
+    if (before != 0) munmap(mapped, before);
+    munmap(base + bytes, RESERVE_ALIGN - before);
+    return base;
+}
+
+void *os_reserve(size_t bytes) {
+    size_t page_bytes = os_page_bytes();
+    if (bytes == 0 || bytes > SIZE_MAX - page_bytes) return NULL;
+    bytes = (bytes + page_bytes - 1) / page_bytes * page_bytes;
+    char *base = map_aligned(bytes);
+    if (base == NULL) return NULL;
+    madvise(base, bytes, MADV_NOHUGEPAGE); /* EINVAL: a kernel without huge pages */
+    return base;
+}
+
+void os_release(void *base, size_t bytes) {
+    munmap(base, bytes);
+}
+
+/* Returns 0 or errno. EINVAL of the marker is an older kernel, or locked memory: no markers from now on. */
+static int guard_install(void *page, size_t page_bytes) {
+    if (!atomic_load_relaxed(&guard_markers_missing)) {
+        if (madvise(page, page_bytes, MADV_GUARD_INSTALL) == 0) return 0;
+        if (errno != EINVAL) return errno;
+        atomic_store_relaxed(&guard_markers_missing, true);
+    }
+    return mprotect(page, page_bytes, PROT_NONE) == 0 ? 0 : errno;
+}
+
+int os_stack_prepare(void *base, size_t bytes, size_t top_bytes, void **out_limit) {
+    size_t page_bytes = os_page_bytes();
+    if (bytes < 2 * page_bytes || top_bytes > bytes - page_bytes) return EINVAL;
+    *out_limit = (char *)base + page_bytes; /* the kernel commits whatever is touched */
+    return guard_install(base, page_bytes);
+}

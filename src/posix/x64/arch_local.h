@@ -1,0 +1,12 @@
+/* arch_local.h (POSIX, x86-64): the two things that are inlined into the core. */
+#ifndef PINTLE_SRC_ARCH_LOCAL_H
+#define PINTLE_SRC_ARCH_LOCAL_H
+
+/* A hint in a spin loop. */
+static inline void arch_pause(void) { __builtin_ia32_pause(); }
+
+/* os_self() inlined, for code that reads it once, before any switch: the compiler may keep the address. */
+extern __thread void *pintle_tls_self __attribute__((tls_model("initial-exec"), visibility("hidden")));
+static inline void *arch_self_before_switch(void) { return pintle_tls_self; }
+
+#endif

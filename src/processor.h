@@ -1,0 +1,40 @@
+/* processor.h: the right to run tasks, with a run queue, a timer heap and caches.
+ *
+ * State is who holds it: `thread` (running, or in that thread's call), or the idle list (under sched.lock), or nobody (in
+ * transit between two steps of one hand-over). IN_CALL is derived from the thread's call word.
+ * The owner's fields are plain: a hand-over carries them with its release and acquire.
+ * Threads: the owner, but for `runq` (thieves), `timers` (locked), `thread`, counters (read by anyone).
+ * Tests: tests/unit/test_runq.c, tests/stress. */
+#ifndef PINTLE_SRC_PROCESSOR_H
+#define PINTLE_SRC_PROCESSOR_H
+
+#include "runq.h"
+#include "timer.h"
+
+struct thread;
+struct pintle_task;
+
+struct processor {
+    struct runq runq;
+    /* The owner's. */
+    alignas(CACHE_LINE) uint32_t tick;   /* scheduling decisions: each 61st looks at the global queue and timers */
+    uint32_t random;
+    uint32_t id;
+    uint32_t free_count;
+    struct pintle_task *free;            /* dead tasks of the default stack size, newest first */
+    _Atomic uint64_t slices;             /* tasks started with a time slice of their own; the monitor compares it */
+    _Atomic uint64_t switches, steals, spawned, handoffs;
+    _Atomic(struct thread *) thread;
+    /* Under sched.lock. */
+    alignas(CACHE_LINE) struct processor *idle_next, *idle_previous;
+    bool is_idle;
+    struct thread *waiter;               /* parked on the heap's first deadline while the processor is idle */
+    struct timer_heap timers;
+    /* The monitor's. */
+    alignas(CACHE_LINE) uint64_t seen_call;
+    int64_t seen_call_ns;
+    uint64_t seen_slices;
+    int64_t seen_slices_ns;
+};
+
+#endif

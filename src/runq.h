@@ -1,0 +1,51 @@
+/* runq.h: a processor's bounded run queue (protocol RING), and intrusive lists of tasks.
+ *
+ *   next    the task just made ready; runs before the ring and inherits the time slice. Taken by compare-and-swap, since
+ *           thieves may take it too (from a processor that is busy for long).
+ *   ring    one producer, the owner, at `tail`; consumers, the owner and thieves, take from `head` by compare-and-swap;
+ *           thieves take half. Full: half goes to the global queue.
+ * Drawn from Go's runtime (runqput, runqget, runqgrab), whose proof of the ring it shares: a slot is read before the
+ * head moves, and the producer never writes a slot that the head has not passed.
+ * Threads: push and pop: the owner; steal: any. Order: tail store release / load acquire publishes the slots; head CAS.
+ * Invariants: tail - head <= RUNQ_SLOTS. Tests: tests/unit/test_runq.c. */
+#ifndef PINTLE_SRC_RUNQ_H
+#define PINTLE_SRC_RUNQ_H
+
+#include "atomic.h"
+
+struct pintle_task;
+
+enum { RUNQ_SLOTS = 256 };
+
+struct runq {
+    alignas(CACHE_LINE) _Atomic uint32_t head;
+    _Atomic uint32_t tail;
+    _Atomic(struct pintle_task *) next;
+    alignas(CACHE_LINE) _Atomic(struct pintle_task *) slots[RUNQ_SLOTS];
+};
+
+/* A FIFO of tasks through task->next; guarded by its owner's lock. */
+struct task_list {
+    struct pintle_task *first, *last;
+    uint32_t count;
+};
+
+void task_list_push(struct task_list *list, struct pintle_task *task);
+struct pintle_task *task_list_pop(struct task_list *list);
+void task_list_append(struct task_list *list, struct task_list *from); /* empties from */
+
+/* True: queued. False: the ring is full; then half of it and the task are in *out_overflow, for the global queue. */
+bool runq_push(struct runq *queue, struct pintle_task *task, struct task_list *out_overflow);
+/* Puts the task in `next` and returns what was there (NULL: nothing), which the caller pushes. */
+struct pintle_task *runq_push_next(struct runq *queue, struct pintle_task *task);
+/* The next slot / the ring's head; NULL: empty. */
+struct pintle_task *runq_pop_next(struct runq *queue);
+struct pintle_task *runq_pop(struct runq *queue);
+/* Takes half of `from`'s ring (its `next` if the ring is empty) into `into`, which the caller owns, and returns one of
+ * them to run; NULL: nothing there. *out_count: how many were taken. */
+struct pintle_task *runq_steal(struct runq *into, struct runq *from, uint32_t *out_count);
+/* Everything, in order, next first. */
+void runq_drain(struct runq *queue, struct task_list *out_list);
+bool runq_is_empty(struct runq *queue);
+
+#endif

@@ -1,0 +1,326 @@
+/* runtime.c: starting, stopping, limits, figures.
+ *
+ *   STOPPED --start--> RUNNING --stop, or main ended--> STOPPING --all tasks ended, or time over--> EXITING --> STOPPED
+ * EXITING: nothing is scheduled; each thread ends when it comes by the loop. Threads that are inside a foreign call then,
+ * cannot be ended; in pintle_run they are left behind (the records stay, and the next start waits for them); pintle_stop
+ * does not get that far: it gives EBUSY while a task is left.
+ *
+ * Threads: runtime_lock serialises start and stop. Locks: runtime_lock (RANK_RUNTIME).
+ * Tests: tests/api/test_runtime.c. */
+#include "clock.h"
+#include "error.h"
+#include "panic.h"
+#include "scheduler.h"
+#include "stack.h"
+#include "wait.h"
+
+enum { MOST_PROCESSORS = 1024, GRACE_MS = 1000, EXIT_MS = 200 };
+
+static struct lock runtime_lock = LOCK_INIT(RANK_RUNTIME);
+static uint32_t start_count;
+
+static struct main_call {
+    pintle_main_fn *fn;
+    void *arg;
+    int value;
+} main_call;
+
+/* ---- Options ---- */
+
+static int options_read(const pintle_options *options, size_t size) {
+    char text[32];
+    memset(&sched.options, 0, sizeof sched.options);
+    if (options != NULL) {
+        if (options->size != 0 && options->size < size) size = options->size;
+        memcpy(&sched.options, options, size < sizeof sched.options ? size : sizeof sched.options);
+    }
+    if (sched.options.processors == 0 && os_environment("PINTLE_PROCESSORS", text, sizeof text)) {
+        char *end;
+        unsigned long count = strtoul(text, &end, 10);
+        if (*end != '\0' || end == text || count == 0 || count > MOST_PROCESSORS) {
+            return error_set(PINTLE_EINVAL, 0, "PINTLE_PROCESSORS is '%s': use a number from 1 to %d", text, MOST_PROCESSORS);
+        }
+        sched.options.processors = (unsigned)count;
+    }
+    if (sched.options.processors == 0) sched.options.processors = os_processor_count();
+    if (sched.options.processors > MOST_PROCESSORS) {
+        return error_set(PINTLE_EINVAL, 0, "options.processors is %u: %d is the most", sched.options.processors, MOST_PROCESSORS);
+    }
+    if (sched.options.stack_bytes != 0 && stack_class(sched.options.stack_bytes) < 0) {
+        return error_set(PINTLE_EINVAL, 0, "options.stack_bytes is %zu: too large", sched.options.stack_bytes);
+    }
+    return 0;
+}
+
+/* ---- Start ---- */
+
+static int processors_make(void) {
+    uint32_t count = sched.options.processors;
+    sched.processors = stack_aligned_alloc(count * sizeof *sched.processors);
+    if (sched.processors == NULL) return error_set(PINTLE_ENOMEM, 0, "no memory for %u processors", count);
+    memset(sched.processors, 0, count * sizeof *sched.processors);
+    sched.processor_count = count;
+    for (uint32_t i = 0; i < count; i++) {
+        struct processor *processor = &sched.processors[i];
+        processor->id = i;
+        processor->random = i * 2654435761u + 1;
+        timer_heap_init(&processor->timers);
+    }
+    return 0;
+}
+
+static void release_everything(void) {
+    for (uint32_t i = 0; i < sched.processor_count; i++) timer_heap_destroy(&sched.processors[i].timers);
+    stack_aligned_free(sched.processors);
+    sched.processors = NULL;
+    sched.processor_count = 0;
+    stack_destroy();
+    thread_records_destroy();
+    os_self_shutdown();
+}
+
+static int start_locked(const pintle_options *options, size_t size, bool library_mode) {
+    int result;
+    if (sched.processors != NULL) {
+        /* Threads that pintle_run left behind in foreign calls: they may be back by now. */
+        if (!threads_stop(os_now_ns())) {
+            return error_set(PINTLE_EBUSY, 0, "the runtime cannot start again: %u of its threads are still in foreign calls",
+                             (unsigned)sched.live_count);
+        }
+        maker_stop();
+        release_everything();
+    }
+    memset(&sched, 0, sizeof sched);
+    lock_init(&sched.lock, RANK_SCHED);
+    sched.library_mode = library_mode;
+    if ((result = options_read(options, size)) != 0) return result;
+    if ((result = os_self_init()) != 0) {
+        return error_set(PINTLE_ELIMIT, result, "the system has no thread-local slot left (error %d)", result);
+    }
+    if ((result = processors_make()) != 0) {
+        os_self_shutdown();
+        return result;
+    }
+    lock_acquire(&sched.lock);
+    for (uint32_t i = sched.processor_count; i-- > 0;) {
+        if (i != 0 || library_mode) idle_put_locked(&sched.processors[i], NULL);
+    }
+    lock_release(&sched.lock);
+    atomic_store_release(&sched.phase, PHASE_RUNNING);
+    if ((result = maker_start()) == 0) {
+        if ((result = monitor_start()) == 0) {
+            maker_ask();
+            return 0;
+        }
+        atomic_store_release(&sched.phase, PHASE_EXITING);
+        threads_stop(INT64_MAX);
+        maker_stop();
+    }
+    atomic_store_release(&sched.phase, PHASE_STOPPED);
+    release_everything();
+    return result;
+}
+
+/* ---- Stop ---- */
+
+static uint64_t tasks_live(void) {
+    /* `ended` first: the difference is then never too small. */
+    uint64_t ended = atomic_load_acquire(&sched.tasks_ended);
+    return atomic_load_acquire(&sched.tasks_spawned) - ended;
+}
+
+static uint32_t calls_in_flight(void) {
+    uint32_t count = 0;
+    for (struct thread *thread = thread_first(); thread != NULL; thread = thread->all_next) {
+        count += call_state(atomic_load_relaxed(&thread->call)) != CALL_OUT;
+    }
+    return count;
+}
+
+/* Polls, since the end of the last task is not worth a wake-up on every task's way out. */
+static bool wait_for_tasks(int64_t os_deadline_ns, bool only_reachable) {
+    _Atomic uint32_t never = 0;
+    int64_t pause_ns = 50000;
+    for (;;) {
+        uint64_t live = tasks_live();
+        int64_t now = os_now_ns();
+        if (live == 0 || (only_reachable && live <= calls_in_flight())) return live == 0;
+        if (now >= os_deadline_ns) return false;
+        os_wait_word(&never, 0, os_deadline_ns - now < pause_ns ? os_deadline_ns : now + pause_ns);
+        if (pause_ns < 5000000) pause_ns *= 2;
+    }
+}
+
+/* After STOPPING: ends the threads; true if nothing is left. */
+static bool exit_locked(int64_t os_deadline_ns) {
+    atomic_store_release(&sched.phase, PHASE_EXITING);
+    monitor_stop();
+    if (!threads_stop(os_deadline_ns)) return false;
+    maker_stop();
+    release_everything();
+    atomic_store_release(&sched.phase, PHASE_STOPPED);
+    return true;
+}
+
+static pintle_task *left_task;
+static void remember_left(struct pintle_task *task) {
+    enum task_state state = (enum task_state)atomic_load_relaxed(&task->state);
+    if (state != TASK_IDLE && state != TASK_DEAD) left_task = task;
+}
+
+int pintle_start_sized(const pintle_options *options, size_t size) {
+    int result = 0;
+    lock_acquire(&runtime_lock);
+    if (sched_phase() == PHASE_RUNNING && sched.library_mode) {
+        start_count++;
+    } else if (sched_phase() == PHASE_RUNNING || sched_phase() == PHASE_STOPPING) {
+        result = error_set(PINTLE_EBUSY, 0, "pintle_start: the runtime is running or stopping already");
+    } else if ((result = start_locked(options, size, true)) == 0) {
+        start_count = 1;
+    }
+    lock_release(&runtime_lock);
+    return result;
+}
+
+int pintle_stop(int64_t deadline_ns) {
+    int result = deadline_check(deadline_ns, "pintle_stop");
+    if (result != 0) return result;
+    lock_acquire(&runtime_lock);
+    if (start_count == 0) {
+        result = error_set(PINTLE_ESTOPPED, 0, "pintle_stop without a pintle_start before it");
+    } else if (pintle_self() != NULL) {
+        result = error_set(PINTLE_EDEADLK, 0, "pintle_stop was called by a task, whose end it would wait for");
+    } else if (start_count > 1) {
+        start_count--;
+    } else {
+        atomic_store_release(&sched.phase, PHASE_STOPPING);
+        if (!wait_for_tasks(clock_to_os(deadline_ns), false)) {
+            left_task = NULL;
+            stack_each_task(remember_left);
+            result = error_set(PINTLE_EBUSY, 0, "pintle_stop: %llu tasks are left, among them task %llu '%s'%s%s",
+                               (unsigned long long)tasks_live(), (unsigned long long)pintle_task_id(left_task),
+                               pintle_task_name(left_task), left_task != NULL && left_task->waits_for ? " waiting in " : "",
+                               left_task != NULL && left_task->waits_for ? left_task->waits_for : "");
+        } else {
+            exit_locked(INT64_MAX);
+            start_count = 0;
+        }
+    }
+    lock_release(&runtime_lock);
+    return result;
+}
+
+/* ---- Run ---- */
+
+static void main_entry(void *arg) {
+    struct main_call *call = arg;
+    call->value = call->fn(call->arg);
+    atomic_store_release(&sched.main_done, 1);
+    thread_unpark(sched.home);
+}
+
+static int home_make(struct thread **out_home) {
+    struct pintle_task *task;
+    struct thread *home;
+    int result;
+    lock_acquire(&sched.lock);
+    home = thread_record_new_locked();
+    sched.thread_count += home != NULL;
+    lock_release(&sched.lock);
+    if (home == NULL) return error_set(PINTLE_ENOMEM, 0, "no memory for the main thread's record");
+    result = task_new(NULL, main_entry, &main_call, 0, &task);
+    if (result != 0) return result;
+    home->is_home = true;
+    task->id = atomic_add_relaxed(&sched.tasks_spawned, 1) + 1;
+    snprintf(task->name, sizeof task->name, "main");
+    atomic_store_relaxed(&task->flags, TASK_DETACHED | TASK_MAIN);
+    atomic_store_relaxed(&task->join, JOIN_DETACHED);
+    task_set_state(task, TASK_IDLE, TASK_RUNNABLE);
+    task->bound = home;
+    home->reserved = task;
+    sched.home = *out_home = home;
+    return 0;
+}
+
+int pintle_run_sized(pintle_main_fn *main_task, void *arg, const pintle_options *options, size_t size) {
+    struct thread *home;
+    int result;
+    if (main_task == NULL) panic("pintle_run was given a NULL function");
+    lock_acquire(&runtime_lock);
+    if (sched_phase() == PHASE_RUNNING || sched_phase() == PHASE_STOPPING) {
+        result = error_set(PINTLE_EBUSY, 0, "pintle_run: the runtime is running already");
+        lock_release(&runtime_lock);
+        return result;
+    }
+    result = start_locked(options, size, false);
+    if (result == 0) {
+        main_call = (struct main_call){ main_task, arg, 0 };
+        result = home_make(&home);
+        if (result != 0) exit_locked(INT64_MAX);
+    }
+    lock_release(&runtime_lock);
+    if (result != 0) return result;
+    thread_enter(home);
+    atomic_store_release(&home->handed, &sched.processors[0]);
+    arch_thread_run(home);
+    thread_leave(home);
+    lock_acquire(&runtime_lock);
+    atomic_store_release(&sched.phase, PHASE_STOPPING);
+    wait_cancel_all();
+    wait_for_tasks(os_now_ns() + PINTLE_MS(GRACE_MS), true);
+    exit_locked(os_now_ns() + PINTLE_MS(EXIT_MS));
+    lock_release(&runtime_lock);
+    return main_call.value;
+}
+
+int pintle_enter(pintle_fn *fn, void *arg) {
+    pintle_task *task;
+    int result;
+    if (fn == NULL) panic("pintle_enter was given a NULL function");
+    result = pintle_spawn(&task, fn, arg);
+    return result != 0 ? result : pintle_join(task, PINTLE_FOREVER);
+}
+
+/* ---- Figures ---- */
+
+static void stats_sum(pintle_stats *stats) {
+    for (uint32_t i = 0; i < sched.processor_count; i++) {
+        struct processor *processor = &sched.processors[i];
+        stats->switches += atomic_load_relaxed(&processor->switches);
+        stats->steals += atomic_load_relaxed(&processor->steals);
+        stats->handoffs += atomic_load_relaxed(&processor->handoffs);
+        stats->timers += processor->timers.count;
+    }
+    for (struct thread *thread = thread_first(); thread != NULL; thread = thread->all_next) {
+        uint64_t word = atomic_load_relaxed(&thread->call);
+        stats->calls += (word >> 3) + (call_state(word) != CALL_OUT);
+        stats->calls_in_flight += call_state(word) != CALL_OUT;
+    }
+}
+
+void pintle_stats_get_sized(pintle_stats *out, size_t size) {
+    pintle_stats stats = { 0 };
+    if (sched_phase() != PHASE_STOPPED) {
+        stats_sum(&stats);
+        stats.tasks = tasks_live();
+        stats.tasks_spawned = atomic_load_relaxed(&sched.tasks_spawned);
+        stats.tasks_bytes = stack_bytes_held();
+        stats.processors = sched.processor_count;
+        stats.processors_idle = atomic_load_relaxed(&sched.idle_count);
+        stats.threads = sched.thread_count;
+        stats.threads_spare = sched.spare_count;
+        stats.threads_started = atomic_load_relaxed(&sched.threads_started);
+        stats.threads_refused = atomic_load_relaxed(&sched.threads_refused);
+        stats.retakes = atomic_load_relaxed(&sched.retakes);
+        stats.slow_leaves = atomic_load_relaxed(&sched.slow_leaves);
+        stats.waits_for_thread = atomic_load_relaxed(&sched.waits_for_thread);
+    }
+    stats.size = size < sizeof stats ? size : sizeof stats;
+    memcpy(out, &stats, stats.size);
+}
+
+static _Atomic int64_t holds;
+void pintle_hold(void) { atomic_add_relaxed(&holds, 1); }
+void pintle_unhold(void) {
+    if (atomic_sub_relaxed(&holds, 1) <= 0) panic("pintle_unhold without a pintle_hold before it");
+}

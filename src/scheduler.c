@@ -1,0 +1,438 @@
+/* scheduler.c: switching between tasks, the loop, ready.
+ *
+ * SAVED: a task becomes visible to other threads only after its registers are saved. The one who arrives publishes the
+ * one who left:
+ *
+ *     X's stack: depart(kind)                      Y's stack, or the loop's
+ *       pick Y; thread->left = X, kind               |
+ *       arch_switch: X's registers saved, SP = Y's ->| arrived(): X pushed / marked SAVED / freed
+ *                                                    | Y goes on
+ *   kind    what arrived does with X
+ *   YIELD   the end of the ring
+ *   PARK    fetch_or(park, SAVED); WOKEN was there: X runs again at once (see task.h)
+ *   EXIT    swap(join, DONE): wakes the joiner, frees a detached task, or leaves it to its joiner
+ *   QUEUE   X lost its processor in a call: take an idle one and go on, else the global queue
+ * A pinned task never goes to another task directly: its thread goes to the loop and waits with it (protocol PIN,
+ * spare.c), and whoever takes it from a queue hands its processor to that thread.
+ *
+ * WAKE: no wake-up is lost.  Publisher: push; full fence; read idle_count.  Searcher: idle_count up (under the lock);
+ * full fence; read all rings. One of the two sees the other. An unlock is not a fence. A yield does without: the queue
+ * is as long as before, and the monitor's round is the backstop.
+ *
+ * Threads: those with a record; sched_ready: any. Locks: sched.lock. Order: as said above.
+ * Tests: tests/api/test_task.c, tests/stress/test_scheduler.c. */
+#include "scheduler.h"
+
+#include "panic.h"
+#include "wait.h"
+
+enum { GLOBAL_INTERVAL = 61, GLOBAL_BATCH = 64, STEAL_ROUNDS = 4 };
+
+struct sched sched;
+
+/* ---- Publishing work ---- */
+
+void sched_push_global_locked(struct pintle_task *task) {
+    task_list_push(&sched.global, task);
+    atomic_store_relaxed(&sched.global_count, sched.global.count);
+}
+
+static void push_global_list(struct task_list *list) {
+    lock_acquire(&sched.lock);
+    task_list_append(&sched.global, list);
+    atomic_store_relaxed(&sched.global_count, sched.global.count);
+    lock_release(&sched.lock);
+}
+
+static void push_ring(struct processor *processor, struct pintle_task *task) {
+    struct task_list overflow = { 0 };
+    if (UNLIKELY(!runq_push(&processor->runq, task, &overflow))) push_global_list(&overflow);
+}
+
+/* WAKE, the publisher's half. */
+static inline void wake_if_idle(void) {
+    atomic_fence_full(); /* pairs with the fence in park_idle */
+    if (atomic_load_relaxed(&sched.idle_count) != 0) {
+        sched_wake();
+    } else if (UNLIKELY(atomic_load_relaxed(&sched.monitor_asleep) != MONITOR_AWAKE)) {
+        monitor_wake(); /* all processors are busy, maybe in calls: somebody has to look */
+    }
+}
+
+void sched_wake(void) {
+    uint32_t none = 0;
+    struct processor *processor;
+    struct thread *thread;
+    if (atomic_load_relaxed(&sched.searching) != 0 || !atomic_cas_seq_cst(&sched.searching, &none, 1)) return;
+    lock_acquire(&sched.lock);
+    processor = idle_take_locked(NULL, &thread);
+    if (processor != NULL && thread == NULL && (thread = spare_take_locked()) == NULL) {
+        idle_put_locked(processor, NULL); /* the new thread looks for work itself */
+        processor = NULL;
+    }
+    if (processor != NULL) thread->is_searching = true;
+    lock_release(&sched.lock);
+    if (processor == NULL) {
+        atomic_sub_seq_cst(&sched.searching, 1);
+        return;
+    }
+    hand_over(processor, thread);
+}
+
+/* A pinned task runs on its thread only: with an idle processor if there is one, else whoever takes it from the global
+ * queue hands its processor over. */
+static void ready_bound(struct pintle_task *task) {
+    struct thread *thread = task->bound, *waiter = NULL;
+    struct processor *processor;
+    lock_acquire(&sched.lock);
+    processor = idle_take_locked(NULL, &waiter);
+    if (processor == NULL) sched_push_global_locked(task);
+    if (waiter != NULL) spare_put_locked(waiter);
+    lock_release(&sched.lock);
+    if (processor != NULL) {
+        hand_over(processor, thread);
+    } else {
+        wake_if_idle();
+    }
+}
+
+static void ready_global(struct pintle_task *task) {
+    lock_acquire(&sched.lock);
+    sched_push_global_locked(task);
+    lock_release(&sched.lock);
+    wake_if_idle();
+}
+
+/* The calling thread's processor; NULL: it has none, or is in a call and may lose it any moment. */
+static inline struct processor *own_processor(void) {
+    struct thread *thread = thread_self();
+    if (thread == NULL || call_state(atomic_load_relaxed(&thread->call)) != CALL_OUT) return NULL;
+    return thread_processor(thread);
+}
+
+static void push_next(struct processor *processor, struct pintle_task *task) {
+    struct pintle_task *kicked = runq_push_next(&processor->runq, task);
+    if (kicked != NULL) push_ring(processor, kicked);
+}
+
+void sched_ready(struct pintle_task *task) {
+    struct processor *processor = own_processor();
+    if (UNLIKELY(task->bound != NULL)) {
+        ready_bound(task);
+    } else if (processor == NULL) {
+        ready_global(task);
+    } else {
+        push_next(processor, task);
+        wake_if_idle();
+    }
+}
+
+void sched_ready_last(struct pintle_task *task) {
+    struct processor *processor = own_processor();
+    if (UNLIKELY(task->bound != NULL)) {
+        ready_bound(task);
+    } else if (processor == NULL) {
+        ready_global(task);
+    } else {
+        push_ring(processor, task);
+        wake_if_idle();
+    }
+}
+
+bool sched_has_work(void) {
+    if (atomic_load_relaxed(&sched.global_count) != 0) return true;
+    for (uint32_t i = 0; i < sched.processor_count; i++) {
+        if (!runq_is_empty(&sched.processors[i].runq)) return true;
+    }
+    return false;
+}
+
+/* ---- Leaving and arriving ---- */
+
+struct thread *task_only(const char *function) {
+    struct thread *thread = arch_self_before_switch();
+    if (UNLIKELY(thread == NULL || thread->task == NULL)) panic("%s was called on a thread that runs no task", function);
+    if (UNLIKELY((atomic_load_relaxed(&thread->call) & CALL_FLAGS_MASK) != CALL_OUT)) {
+        panic("%s was called from inside a foreign call", function);
+    }
+    return thread;
+}
+
+static inline void errors_save(struct thread *thread, struct pintle_task *task) {
+    task->saved_errno = *thread->errno_slot;
+    task->saved_last_error = *thread->last_error_slot;
+}
+
+static inline void errors_restore(struct thread *thread, struct pintle_task *task) {
+    *thread->errno_slot = task->saved_errno;
+    *thread->last_error_slot = task->saved_last_error;
+}
+
+static inline bool is_bound(const struct thread *thread, const struct pintle_task *task) {
+    return (task->pins_user | thread->pins_auto) != 0;
+}
+
+static inline void start_task(struct thread *thread, struct pintle_task *task) {
+    task_set_state(task, TASK_RUNNABLE, TASK_RUNNING);
+    thread->task = task;
+    errors_restore(thread, task);
+}
+
+/* The processor's next task for a direct switch; NULL: the loop has to look. */
+static inline struct pintle_task *pick_direct(struct processor *processor, bool keep_slice) {
+    struct pintle_task *task;
+    if (UNLIKELY(++processor->tick % GLOBAL_INTERVAL == 0)) return NULL;
+    if (keep_slice && (task = runq_pop_next(&processor->runq)) != NULL) return task;
+    task = runq_pop(&processor->runq);
+    if (task != NULL) counter_add(&processor->slices, 1);
+    return task;
+}
+
+void depart(struct thread *thread, enum left_kind kind) {
+    struct pintle_task *task = thread->task, *to = NULL;
+    struct processor *processor = thread_processor(thread);
+    if (UNLIKELY((atomic_load_relaxed(&thread->call) & CALL_FLAGS_MASK) != CALL_OUT)) {
+        fatal("task %llu is scheduled while it is in a foreign call", (unsigned long long)task->id);
+    }
+    errors_save(thread, task);
+    thread->left = task;
+    thread->left_kind = kind;
+    task->bound = NULL;
+    if (UNLIKELY(is_bound(thread, task))) {
+        task->bound = thread;
+        if (kind == LEFT_EXIT) {
+            thread->ends = true; /* its thread-local state is not to be trusted */
+        } else {
+            thread->reserved = task;
+        }
+    } else if (LIKELY(processor != NULL && !thread->is_home && atomic_load_relaxed(&thread->attention) == 0)) {
+        to = pick_direct(processor, kind != LEFT_YIELD);
+        if (to != NULL && UNLIKELY(to->bound != NULL)) {
+            /* Not ours to run: back it goes, and the loop hands the processor over once we are published. */
+            push_next(processor, to);
+            to = NULL;
+        }
+    }
+    if (LIKELY(to != NULL)) {
+        counter_add(&processor->switches, 1);
+        start_task(thread, to);
+        arch_switch(task, to, thread); /* both are tail calls */
+        return;
+    }
+    thread->task = NULL;
+    arch_switch_loop(task, thread);
+}
+
+static void arrived_exit(struct thread *thread, struct pintle_task *task) {
+    uint64_t join;
+    task_set_state(task, TASK_RUNNING, TASK_DEAD);
+    atomic_add_relaxed(&sched.tasks_ended, 1);
+    join = atomic_swap_acq_rel(&task->join, JOIN_DONE);
+    /* From here on the task is the joiner's, unless it was detached. */
+    if (join == JOIN_DETACHED) {
+        task_free(thread_processor(thread), task);
+    } else if (join != 0) {
+        sleeper_wake_joiner(join);
+    }
+}
+
+/* The task came back from a call and found no processor. */
+static void arrived_queue(struct thread *thread, struct pintle_task *task) {
+    struct thread *waiter = NULL;
+    struct processor *processor;
+    task_set_state(task, TASK_RUNNING, TASK_RUNNABLE);
+    if (sched_phase() == PHASE_EXITING) return; /* nothing is scheduled any more */
+    lock_acquire(&sched.lock);
+    processor = idle_take_locked(NULL, &waiter);
+    if (waiter != NULL) spare_put_locked(waiter);
+    if (processor == NULL) {
+        sched_push_global_locked(task);
+        lock_release(&sched.lock);
+        wake_if_idle();
+        return;
+    }
+    lock_release(&sched.lock);
+    if (task->bound != NULL) {
+        hand_over(processor, thread); /* to itself: the pinned wait takes it from there */
+        return;
+    }
+    thread_hold(thread, processor);
+    push_next(processor, task);
+}
+
+void arrived(struct thread *thread) {
+    struct pintle_task *task = thread->left;
+    enum left_kind kind = thread->left_kind;
+    if (LIKELY(kind == LEFT_YIELD)) {
+        thread->left_kind = LEFT_NONE;
+        task_set_state(task, TASK_RUNNING, TASK_RUNNABLE);
+        push_ring(thread_processor(thread), task);
+        if (UNLIKELY(atomic_load_relaxed(&sched.idle_count) != 0)) sched_wake();
+        return;
+    }
+    if (kind == LEFT_NONE) return;
+    thread->left_kind = LEFT_NONE;
+    thread->left = NULL;
+    if (kind == LEFT_PARK) {
+        task_set_state(task, TASK_RUNNING, TASK_WAITING);
+        sleeper_saved(&task->sleeper);
+    } else if (kind == LEFT_EXIT) {
+        arrived_exit(thread, task);
+    } else {
+        arrived_queue(thread, task);
+    }
+}
+
+/* ---- The loop ---- */
+
+static struct pintle_task *take_global_locked(struct processor *processor, uint32_t most) {
+    uint32_t count = sched.global.count / sched.processor_count + 1;
+    struct pintle_task *first = task_list_pop(&sched.global);
+    if (first == NULL) return NULL;
+    if (count > most) count = most;
+    while (--count > 0 && sched.global.first != NULL && sched.global.first->bound == NULL) {
+        struct task_list overflow = { 0 };
+        if (!runq_push(&processor->runq, task_list_pop(&sched.global), &overflow)) {
+            task_list_append(&sched.global, &overflow);
+            break;
+        }
+    }
+    atomic_store_relaxed(&sched.global_count, sched.global.count);
+    return first;
+}
+
+struct pintle_task *sched_take_global(struct processor *processor, uint32_t most) {
+    struct pintle_task *task;
+    if (atomic_load_relaxed(&sched.global_count) == 0) return NULL;
+    lock_acquire(&sched.lock);
+    task = take_global_locked(processor, most);
+    lock_release(&sched.lock);
+    return task;
+}
+
+static uint32_t next_random(struct processor *processor) {
+    processor->random ^= processor->random << 13; /* Marsaglia's xorshift */
+    processor->random ^= processor->random >> 17;
+    return processor->random ^= processor->random << 5;
+}
+
+static struct pintle_task *steal(struct processor *processor) {
+    uint32_t count = sched.processor_count, stolen = 0;
+    for (unsigned round = 0; round < STEAL_ROUNDS; round++) {
+        uint32_t start = next_random(processor) % count;
+        for (uint32_t i = 0; i < count; i++) {
+            struct processor *victim = &sched.processors[(start + i) % count];
+            struct pintle_task *task;
+            if (victim == processor) continue;
+            if (round == STEAL_ROUNDS - 1 && timer_heap_earliest(&victim->timers) != INT64_MAX &&
+                timer_heap_run(&victim->timers, os_now_ns()) != 0 && !runq_is_empty(&processor->runq)) {
+                return runq_pop(&processor->runq);
+            }
+            task = runq_steal(&processor->runq, &victim->runq, &stolen);
+            if (task != NULL) {
+                counter_add(&processor->steals, stolen);
+                counter_add(&processor->slices, 1);
+                return task;
+            }
+        }
+    }
+    return NULL;
+}
+
+static void stop_searching(struct thread *thread) {
+    if (!thread->is_searching) return;
+    thread->is_searching = false;
+    /* The last searcher that found something wakes the next: there may be more. */
+    if (atomic_sub_seq_cst(&sched.searching, 1) == 1 && atomic_load_relaxed(&sched.idle_count) != 0 && sched_has_work()) {
+        sched_wake();
+    }
+}
+
+/* Something for the processor to run, without giving it up; NULL: nothing. A task from `next` inherits the time slice,
+ * so that two that wake each other cannot starve the rest. */
+static struct pintle_task *find_here(struct processor *processor) {
+    struct pintle_task *task = NULL;
+    if (timer_heap_earliest(&processor->timers) != INT64_MAX) timer_heap_run(&processor->timers, os_now_ns());
+    if (processor->tick++ % GLOBAL_INTERVAL == 0) task = sched_take_global(processor, 1);
+    if (task == NULL && (task = runq_pop_next(&processor->runq)) != NULL) return task;
+    if (task == NULL) task = runq_pop(&processor->runq);
+    if (task == NULL) task = sched_take_global(processor, GLOBAL_BATCH);
+    if (task != NULL) counter_add(&processor->slices, 1);
+    return task;
+}
+
+/* Gives the processor up and looks once more (WAKE, the searcher's half). A task: go on with it, the thread holds a
+ * processor again. NULL: the thread has none and is to wait. */
+static struct pintle_task *park_idle(struct thread *thread, struct processor *processor) {
+    struct pintle_task *task;
+    bool searched = thread->is_searching, keeps_timers;
+    lock_acquire(&sched.lock);
+    if ((task = take_global_locked(processor, GLOBAL_BATCH)) != NULL) {
+        lock_release(&sched.lock);
+        return task;
+    }
+    atomic_store_relaxed(&thread->processor, NULL);
+    keeps_timers = timer_heap_earliest(&processor->timers) != INT64_MAX;
+    idle_put_locked(processor, keeps_timers ? thread : NULL);
+    thread->is_searching = false; /* from here on the thread is the taker's */
+    if (!keeps_timers) spare_put_locked(thread);
+    thread->is_listed = true;
+    lock_release(&sched.lock);
+    if (searched) {
+        atomic_sub_seq_cst(&sched.searching, 1);
+    }
+    atomic_fence_full(); /* pairs with the fence in wake_if_idle */
+    if (searched && sched_has_work()) sched_wake();
+    return NULL;
+}
+
+static struct pintle_task *find_task(struct thread *thread, struct processor *processor) {
+    struct pintle_task *task = find_here(processor);
+    if (task != NULL) return task;
+    /* Half of the busy processors search at most: more only wear out the memory bus. */
+    if (thread->is_searching ||
+        2 * atomic_load_relaxed(&sched.searching) < sched.processor_count - atomic_load_relaxed(&sched.idle_count)) {
+        if (!thread->is_searching) {
+            thread->is_searching = true;
+            atomic_add_seq_cst(&sched.searching, 1);
+        }
+        if ((task = steal(processor)) != NULL) return task;
+    }
+    return park_idle(thread, processor);
+}
+
+/* The slice is over or the monitor asked: what was next goes to the end. */
+static void attend(struct thread *thread, struct processor *processor) {
+    struct pintle_task *next;
+    atomic_store_relaxed(&thread->attention, 0);
+    next = runq_pop_next(&processor->runq);
+    if (next != NULL) push_ring(processor, next);
+}
+
+void sched_loop(struct thread *thread) {
+    arrived(thread);
+    for (;;) {
+        struct processor *processor = thread_processor(thread);
+        struct pintle_task *task;
+        if (UNLIKELY(sched_phase() == PHASE_EXITING)) thread->reserved = NULL;
+        if (processor == NULL || thread->reserved != NULL || thread->is_home || thread->ends ||
+            sched_phase() == PHASE_EXITING) {
+            if (!thread_wait_for_processor(thread)) return;
+            task = thread->reserved;
+            if (task == NULL) continue;
+            thread->reserved = NULL;
+        } else {
+            if (UNLIKELY(atomic_load_relaxed(&thread->attention) != 0)) attend(thread, processor);
+            task = find_task(thread, processor);
+            if (task == NULL) continue;
+            stop_searching(thread);
+            counter_add(&processor->switches, 1);
+            if (task->bound != NULL) {
+                hand_to_bound(thread, processor, task);
+                continue;
+            }
+        }
+        start_task(thread, task);
+        arch_resume(task, thread);
+    }
+}

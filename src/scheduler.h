@@ -1,0 +1,124 @@
+/* scheduler.h: the scheduler's shared state and what its parts call of each other. The walk through a task's life is in
+ * src/README.md; the protocols are explained in the .c files that own them:
+ *   scheduler.c    SAVED, the loop, ready and WAKE        spare.c    spare threads, hand-overs, PIN, the maker
+ *   monitor.c  RETAKE, time slices                    call.c     CALL
+ *   wait.c     sleepers, deadlines, cancelling        runtime.c  start, stop
+ * Threads: see each field. Locks: sched.lock (RANK_SCHED). */
+#ifndef PINTLE_SRC_SCHEDULER_H
+#define PINTLE_SRC_SCHEDULER_H
+
+#include "lock.h"
+#include "pintle/runtime.h"
+#include "processor.h"
+#include "task.h"
+#include "thread.h"
+
+enum run_phase {
+    PHASE_STOPPED,  /* nothing runs; entries get ESTOPPED */
+    PHASE_RUNNING,
+    PHASE_STOPPING, /* no new tasks; the old ones may end */
+    PHASE_EXITING   /* threads end as they come by; nothing is scheduled */
+};
+
+struct sched {
+    struct lock lock;
+    /* Under lock, read by others as a hint. */
+    alignas(CACHE_LINE) _Atomic uint32_t idle_count;     /* WAKE: read after a full fence */
+    _Atomic uint32_t monitor_asleep;                     /* enum monitor_sleep, likewise */
+    _Atomic uint32_t searching;                          /* threads that look for work */
+    _Atomic uint32_t global_count;
+    _Atomic uint32_t phase;
+    alignas(CACHE_LINE) struct task_list global;
+    struct processor *idle;
+    struct thread *spares;
+    uint32_t spare_count, starting_count;                /* starting: made, not yet come by */
+    uint32_t thread_count;                               /* that count against max_threads */
+    struct thread *all_threads;                          /* only grows */
+    struct thread *free_threads, *ended_threads;         /* ended: for the maker to join */
+    uint32_t live_count;                                 /* OS threads that we started and have not joined */
+    bool thread_wanted;                                  /* somebody found no spare */
+    /* Constant while running. */
+    struct processor *processors;
+    uint32_t processor_count;
+    pintle_options options;
+    bool library_mode;
+    struct thread *home;                                 /* the one that called pintle_run; NULL: library mode */
+    _Atomic uint32_t main_done;
+    /* Figures. */
+    _Atomic uint64_t retakes, threads_started, threads_refused, waits_for_thread, slow_leaves;
+    _Atomic uint64_t outside_spawned, outside_handoffs;  /* by threads without a processor */
+    _Atomic uint64_t tasks_ended;                        /* EXIT's; see runtime.c for the order of reading */
+    _Atomic uint64_t tasks_spawned;
+};
+extern struct sched sched;
+
+static inline enum run_phase sched_phase(void) { return (enum run_phase)atomic_load_acquire(&sched.phase); }
+
+/* ---- scheduler.c ---- */
+
+/* Makes a task runnable that the caller owns. From any thread. */
+void sched_ready(struct pintle_task *task);
+/* The same at the end of the queue: for what should not run before others (spawns from outside, yields). */
+void sched_ready_last(struct pintle_task *task);
+void sched_push_global_locked(struct pintle_task *task);
+/* WAKE: after work was published: gives an idle processor a thread that searches, unless somebody searches already. */
+void sched_wake(void);
+/* From the global queue: one to run, and up to `most` - 1 more into the processor's ring. NULL: empty. */
+struct pintle_task *sched_take_global(struct processor *processor, uint32_t most);
+/* Leaves the calling task, to be published as `kind` says; returns when it runs again (never for EXIT). */
+void depart(struct thread *thread, enum left_kind kind);
+/* Publishes the task that left. On every arrival: called by arch_switch and the loop. */
+void arrived(struct thread *thread);
+/* The thread's life without a task. Called by arch_thread_run and by the switches to the loop. */
+void sched_loop(struct thread *thread);
+/* The calling task; panics with the function's name where there is none, or in a call. */
+struct thread *task_only(const char *function);
+/* Whether any ring, next slot or the global queue has work. A hint. */
+bool sched_has_work(void);
+
+/* ---- spare.c ---- */
+
+void idle_put_locked(struct processor *processor, struct thread *waiter);
+/* Takes an idle processor (NULL: any). *out_waiter: the thread that kept its timers, now the caller's; or NULL. */
+struct processor *idle_take_locked(struct processor *wanted, struct thread **out_waiter);
+/* A spare thread; NULL: none, and the maker is asked for one. */
+struct thread *spare_take_locked(void);
+void spare_put_locked(struct thread *thread);
+/* Gives a thread that the caller owns (spare, waiter, bound) a processor and lets it go on. Not under sched.lock. */
+void hand_over(struct processor *processor, struct thread *thread);
+/* The thread took from a queue a task that is bound to another: its processor goes there, it becomes spare. */
+void hand_to_bound(struct thread *thread, struct processor *processor, struct pintle_task *task);
+/* Gives a processor that the caller owns to whoever can use it: a spare if there is work, else the idle list. */
+void processor_pass_on(struct processor *processor);
+/* Waits for a processor as the thread's role says; false: the thread is to end. */
+bool thread_wait_for_processor(struct thread *thread);
+void maker_ask(void);
+/* Starts and ends the maker. */
+int maker_start(void);
+void maker_stop(void);
+/* PHASE_EXITING: ends all threads that come by; true if none is left at the deadline (os_now_ns's clock). */
+bool threads_stop(int64_t os_deadline_ns);
+
+/* ---- monitor.c ---- */
+
+enum monitor_sleep { MONITOR_AWAKE, MONITOR_LONG, MONITOR_FOREVER };
+int monitor_start(void);
+void monitor_stop(void);
+void monitor_wake(void);
+
+/* ---- call.c ---- */
+
+/* Takes a processor back after a slow call, or queues the calling task for one. */
+void call_leave(struct thread *thread);
+/* Marks the calling task as away in a blocking call, its processor handed on. */
+void call_enter_away(struct thread *thread);
+
+/* ---- processors held by threads ---- */
+
+static inline struct processor *thread_processor(struct thread *thread) { return atomic_load_relaxed(&thread->processor); }
+static inline void thread_hold(struct thread *thread, struct processor *processor) {
+    atomic_store_relaxed(&thread->processor, processor);
+    atomic_store_relaxed(&processor->thread, thread);
+}
+
+#endif

@@ -1,0 +1,33 @@
+/* stack.h: stacks, each with its task's record at the top.
+ *
+ *   high  [struct pintle_task] <- stack_base, where unwinding and the TEB say the stack begins
+ *         [the stack, committed as touched …]
+ *   low   [guard]             <- stack_reserve
+ * Record and first frames share a page, so a parked task that has run little costs about one page. Records are shifted
+ * against each other by a few cache lines, else all would fall into the same cache sets.
+ *
+ * Sizes are powers of two from 64 KB (classes). Small ones are carved from slabs of 16 MB; nothing is given back to the
+ * system before the runtime has stopped (records are type-stable: task.h).
+ * Threads: any. Locks: one for each class (RANK_POOL). Tests: tests/api/test_task.c. */
+#ifndef PINTLE_SRC_STACK_H
+#define PINTLE_SRC_STACK_H
+
+#include "task.h"
+
+/* The class for a stack of at least this many bytes; -1: too large. */
+int stack_class(size_t stack_bytes);
+/* A record whose stack is prepared, either used before or new. PINTLE_ENOMEM: error set. */
+int stack_take(int size_class, struct pintle_task **out);
+/* Gives a chain (through task->next) back. */
+void stack_give(int size_class, struct pintle_task *first, struct pintle_task *last);
+void stack_each_task(void (*visit)(struct pintle_task *task));
+/* Address space held now. */
+uint64_t stack_bytes_held(void);
+/* Gives everything back to the system: no task may be left. */
+void stack_destroy(void);
+
+/* Memory aligned to a cache line. */
+void *stack_aligned_alloc(size_t bytes);
+void stack_aligned_free(void *pointer);
+
+#endif

@@ -1,0 +1,243 @@
+/* task.c: making, joining and ending tasks.
+ *
+ * Joining: task->join goes 0 -> the joiner's word -> DONE, or 0 -> DETACHED -> DONE. The joiner opens its claim, then
+ * CAS(0 -> word); the task at its end, already off its stack (arrived), swaps in DONE and wakes whom it finds there.
+ * After DONE the record belongs to the joiner, who frees it.
+ * Dead tasks of the default size stay with the processor that frees them, up to CACHE_MOST; then half goes to the pool.
+ * Threads: any; caches: the processor's holder. Order: join CAS / swap acq_rel. Tests: tests/api/test_task.c. */
+#include "clock.h"
+#include "error.h"
+#include "panic.h"
+#include "scheduler.h"
+#include "stack.h"
+#include "wait.h"
+
+enum { CACHE_MOST = 64, DEFAULT_STACK_BYTES = 256 << 10, PINNED_STACK_BYTES = 1 << 20 };
+
+static size_t default_stack_bytes(void) {
+    return sched.options.stack_bytes != 0 ? sched.options.stack_bytes : DEFAULT_STACK_BYTES;
+}
+
+/* ---- Records ---- */
+
+int task_new(struct processor *processor, pintle_fn *fn, void *arg, size_t stack_bytes, struct pintle_task **out) {
+    struct pintle_task *task;
+    if (stack_bytes == 0 && processor != NULL && processor->free != NULL) {
+        task = processor->free;
+        processor->free = task->next;
+        processor->free_count--;
+    } else {
+        size_t bytes = stack_bytes != 0 ? stack_bytes : default_stack_bytes();
+        int size_class = stack_class(bytes), result;
+        if (size_class < 0) return error_set(PINTLE_EINVAL, 0, "a stack of %zu bytes is too large", bytes);
+        result = stack_take(size_class, &task);
+        if (result != 0) return result;
+    }
+    task->fn = fn;
+    task->arg = arg;
+    task->bound = NULL;
+    task->pins_user = 0;
+    task->saved_errno = 0;
+    task->saved_last_error = 0;
+    task->name[0] = '\0';
+    atomic_store_relaxed(&task->flags, 0);
+    atomic_store_relaxed(&task->join, 0);
+    arch_task_prepare(task);
+    *out = task;
+    return 0;
+}
+
+void task_free(struct processor *processor, struct pintle_task *task) {
+    int size_class = task->size_class;
+    if (UNLIKELY(task->error != NULL)) {
+        free(task->error);
+        task->error = NULL;
+    }
+    task_set_state(task, (enum task_state)atomic_load_relaxed(&task->state), TASK_IDLE);
+    if (UNLIKELY(processor == NULL || size_class != stack_class(default_stack_bytes()))) {
+        stack_give(size_class, task, task);
+        return;
+    }
+    task->next = processor->free;
+    processor->free = task;
+    if (LIKELY(++processor->free_count < CACHE_MOST)) return;
+    struct pintle_task *last = task;
+    for (uint32_t i = 1; i < CACHE_MOST / 2; i++) last = last->next;
+    processor->free = last->next;
+    processor->free_count -= CACHE_MOST / 2;
+    stack_give(size_class, task, last);
+}
+
+/* The processor of the calling task; NULL outside of task code. */
+static struct processor *own_processor(void) {
+    struct thread *thread = arch_self_before_switch();
+    if (thread == NULL || (atomic_load_relaxed(&thread->call) & CALL_FLAGS_MASK) != CALL_OUT) return NULL;
+    return thread_processor(thread);
+}
+
+/* ---- Life ---- */
+
+static NORETURN void task_end(struct pintle_task *task) {
+    struct thread *thread = thread_self();
+    (void)task;
+    depart(thread, LEFT_EXIT);
+    fatal("a task that has ended was resumed");
+}
+
+void task_main(struct pintle_task *task) {
+    task->fn(task->arg);
+    task_end(task);
+}
+
+void pintle_task_exit(void) {
+    struct thread *thread = task_only("pintle_task_exit");
+    task_end(thread->task);
+}
+
+static int spawn(pintle_task **out_task, pintle_fn *fn, void *arg, const pintle_task_options *options, void *caller) {
+    struct processor *processor = own_processor();
+    bool pinned = options != NULL && options->pinned;
+    size_t stack_bytes = options != NULL ? options->stack_bytes : 0;
+    struct pintle_task *task;
+    uint64_t number;
+    int result;
+    if (UNLIKELY(fn == NULL)) panic("pintle_spawn was given a NULL function");
+    if (UNLIKELY(sched_phase() != PHASE_RUNNING)) {
+        return error_set(PINTLE_ESTOPPED, 0, "pintle_spawn: the runtime is not running: use pintle_run or pintle_start");
+    }
+    if (stack_bytes == 0 && pinned) stack_bytes = PINNED_STACK_BYTES;
+    number = atomic_add_relaxed(&sched.tasks_spawned, 1) + 1;
+    if (UNLIKELY(sched.options.max_tasks != 0 &&
+                 number - atomic_load_relaxed(&sched.tasks_ended) > sched.options.max_tasks)) {
+        result = error_set(PINTLE_ELIMIT, 0, "pintle_spawn: max_tasks = %u tasks are live", sched.options.max_tasks);
+    } else {
+        result = task_new(processor, fn, arg, stack_bytes, &task);
+    }
+    if (UNLIKELY(result != 0)) {
+        atomic_add_relaxed(&sched.tasks_ended, 1); /* the number stays used */
+        return result;
+    }
+    task->id = number;
+    task->spawned_at = caller;
+    if (UNLIKELY(options != NULL && options->name != NULL)) snprintf(task->name, sizeof task->name, "%s", options->name);
+    if (pinned) task->pins_user = 1;
+    if (out_task != NULL) {
+        *out_task = task;
+    } else {
+        atomic_store_relaxed(&task->flags, TASK_DETACHED);
+        atomic_store_relaxed(&task->join, JOIN_DETACHED);
+    }
+    task_set_state(task, TASK_IDLE, TASK_RUNNABLE);
+    sched_ready(task);
+    return 0;
+}
+
+int pintle_spawn(pintle_task **out_task, pintle_fn *fn, void *arg) {
+    return spawn(out_task, fn, arg, NULL, __builtin_return_address(0));
+}
+
+int pintle_spawn_with_sized(pintle_task **out_task, pintle_fn *fn, void *arg, const pintle_task_options *options,
+                            size_t size) {
+    pintle_task_options known = { 0 };
+    if (options != NULL) {
+        if (options->size != 0 && options->size < size) size = options->size;
+        memcpy(&known, options, size < sizeof known ? size : sizeof known);
+    }
+    if (known.scope != NULL) return error_set(PINTLE_ENOTSUP, 0, "pintle_spawn_with: scope must be NULL in this version");
+    return spawn(out_task, fn, arg, &known, __builtin_return_address(0));
+}
+
+int pintle_join(pintle_task *task, int64_t deadline_ns) {
+    struct wait wait;
+    uint64_t join = 0, word;
+    enum wake_reason reason = WAKE_EVENT;
+    int result = deadline_check(deadline_ns, "pintle_join");
+    if (result != 0) return result;
+    if (task == NULL) return error_set(PINTLE_EINVAL, 0, "pintle_join: the task is NULL");
+    if (task == pintle_self()) return error_set(PINTLE_EDEADLK, 0, "pintle_join: a task cannot wait for its own end");
+    if (atomic_load_acquire(&task->join) != JOIN_DONE) {
+        if (deadline_ns == PINTLE_NOWAIT) return wait_result(WAKE_DEADLINE, deadline_ns, "pintle_join");
+        if ((result = wait_begin(&wait, "pintle_join")) != 0) return result;
+        word = sleeper_join_word(&wait);
+        if (atomic_cas_acq_rel(&task->join, &join, word)) {
+            reason = wait_finish(&wait, deadline_ns);
+            /* Not woken by the end of the task: take the word back, unless it ends just now. */
+            if (reason != WAKE_EVENT && atomic_cas_acq_rel(&task->join, &word, 0)) {
+                return wait_result(reason, deadline_ns, "pintle_join");
+            }
+        } else {
+            wait_abandon(&wait); /* nobody knew of it */
+            if (join != JOIN_DONE) panic("pintle_join: task %llu is detached or joined by another", (unsigned long long)task->id);
+        }
+    }
+    bool panicked = task_is(task, TASK_PANICKED);
+    if (panicked) error_set(PINTLE_EPANIC, 0, "task %llu '%s' ended by a panic", (unsigned long long)task->id, task->name);
+    task_free(own_processor(), task);
+    return panicked ? PINTLE_EPANIC : 0;
+}
+
+void pintle_task_detach(pintle_task *task) {
+    uint64_t join = 0;
+    if (task == NULL) panic("pintle_task_detach was given a NULL task");
+    atomic_fetch_or_explicit(&task->flags, TASK_DETACHED, memory_order_relaxed);
+    if (atomic_cas_acq_rel(&task->join, &join, JOIN_DETACHED)) return;
+    if (join != JOIN_DONE) panic("pintle_task_detach: task %llu is detached or joined already", (unsigned long long)task->id);
+    task_free(own_processor(), task);
+}
+
+pintle_task *pintle_self(void) {
+    struct thread *thread = arch_self_before_switch();
+    return thread != NULL ? thread->task : NULL;
+}
+uint64_t pintle_task_id(const pintle_task *task) { return task != NULL ? task->id : 0; }
+const char *pintle_task_name(const pintle_task *task) { return task != NULL ? task->name : ""; }
+
+void pintle_yield(void) {
+    struct thread *thread = task_only("pintle_yield");
+    struct processor *processor = thread_processor(thread);
+    /* Alone here: nothing to go to, but for the turn at which timers and the global queue are looked at. */
+    if (runq_is_empty(&processor->runq) && atomic_load_relaxed(&sched.global_count) == 0 &&
+        atomic_load_relaxed(&thread->attention) == 0 && ++processor->tick % 64 != 0) {
+        return;
+    }
+    depart(thread, LEFT_YIELD);
+}
+
+/* ---- Sleeping and pins ---- */
+
+int pintle_sleep_until(int64_t deadline_ns) {
+    struct wait wait;
+    enum wake_reason reason;
+    int result = deadline_check(deadline_ns, "pintle_sleep_until");
+    if (result != 0) return result;
+    if ((result = wait_begin(&wait, "pintle_sleep")) != 0) return result;
+    reason = wait_finish(&wait, deadline_ns);
+    return reason == WAKE_DEADLINE ? 0 : wait_result(reason, deadline_ns, "pintle_sleep");
+}
+
+int pintle_sleep(int64_t duration_ns) {
+    struct thread *thread = arch_self_before_switch();
+    if (duration_ns > 0) return pintle_sleep_until(pintle_after(duration_ns));
+    if (thread != NULL && thread->task != NULL && (atomic_load_relaxed(&thread->call) & CALL_FLAGS_MASK) == CALL_OUT) {
+        pintle_yield();
+    } else {
+        os_yield_thread();
+    }
+    return 0;
+}
+
+void pintle_pin(void) {
+    struct thread *thread = task_only("pintle_pin");
+    thread->task->pins_user++;
+}
+
+void pintle_unpin(void) {
+    struct thread *thread = task_only("pintle_unpin");
+    if (thread->task->pins_user == 0) panic("pintle_unpin without a pintle_pin before it");
+    thread->task->pins_user--;
+}
+
+bool pintle_pinned(void) {
+    struct thread *thread = arch_self_before_switch();
+    return thread != NULL && thread->task != NULL && thread->task->pins_user != 0;
+}

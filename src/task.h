@@ -1,0 +1,107 @@
+/* task.h: the task's record, its states, and the sleeper through which anything is woken.
+ *
+ * States are ownership. Who may change one, to what (task_set_state asserts it in debug builds):
+ *
+ *   from       to         by                                         who owns the record then
+ *   IDLE       RUNNABLE   spawn                                      the queue it is pushed on
+ *   RUNNABLE   RUNNING    the thread that took it from a queue       that thread
+ *   RUNNING    RUNNABLE   arrived (yield, lost processor)            the queue
+ *   RUNNING    WAITING    arrived (park)                             whoever wins the sleeper's claim
+ *   WAITING    RUNNABLE   the winner of the claim, once SAVED        the queue
+ *   RUNNING    DEAD       arrived (exit)                             the joiner; if detached, the thread
+ *   DEAD       IDLE       task_free                                  the pool
+ * IN_CALL is derived: RUNNING with the thread's call word not OUT.
+ *
+ * Records are type-stable: a task lies at the top of its stack's mapping, and mappings are given back only after the
+ * last thread of the runtime has ended. So late wakers may look at a stale record; seq tells them that it is stale.
+ *
+ * Waiting. A sleeper is the part of a task (or of a foreign thread that waits) that others may touch:
+ *   claim   seq << 8 | reason; OPEN while waiting. One compare-and-swap wins the right to wake; a stale seq loses.
+ *   park    SAVED: the sleeper has left its stack (or sleeps). WOKEN: the winner has finished. Whoever comes second
+ *           makes it runnable. So a task is never run before its registers are saved (protocol SAVED).
+ * Order: claim CAS acq_rel; park fetch_or acq_rel, which carries what the waker wrote to the sleeper.
+ * Threads: see the table. Tests: tests/api/test_task.c, tests/stress. */
+#ifndef PINTLE_SRC_TASK_H
+#define PINTLE_SRC_TASK_H
+
+#include "atomic.h"
+#include "pintle/task.h"
+#include "timer.h"
+
+struct thread;
+struct processor;
+
+enum task_state { TASK_IDLE, TASK_RUNNABLE, TASK_RUNNING, TASK_WAITING, TASK_DEAD };
+
+/* Why a wait ended; also the low byte of claim. */
+enum wake_reason { WAKE_NONE = 0, WAKE_OPEN, WAKE_SELF, WAKE_EVENT, WAKE_DEADLINE, WAKE_CANCEL };
+
+enum { PARK_SAVED = 1, PARK_WOKEN = 2 };
+
+struct sleeper {
+    _Atomic uint64_t claim;
+    _Atomic uint32_t park;
+    bool external;                   /* a thread that is no task: woken through the word `park` */
+    struct sleeper *next_free;       /* external ones, in their pool */
+};
+
+/* task->join: 0, DONE, DETACHED, or the joiner's sleeper with the low bits of its seq. Sleepers are 64-aligned. */
+#define JOIN_DONE 1u
+#define JOIN_DETACHED 2u
+
+enum task_flags { TASK_DETACHED = 1, TASK_PANICKED = 2, TASK_MAIN = 4, TASK_CANCELED = 8 };
+
+struct pintle_task {
+    /* Switched by assembly: layout.h. */
+    void *sp;
+    void *stack_reserve;
+    alignas(16) void *stack_base;
+    void *stack_limit;
+    uint32_t stack_guarantee;
+    int saved_errno;
+    uint32_t saved_last_error;
+    uint32_t pins_user;
+    struct thread *bound;            /* the thread it is pinned to while it is not running; NULL: none */
+    struct pintle_task *next;        /* in a queue or a pool */
+
+    alignas(CACHE_LINE) struct sleeper sleeper;
+    _Atomic uint64_t join;
+    _Atomic uint32_t state;
+    _Atomic uint32_t flags;
+    pintle_fn *fn;
+
+    void *arg;
+    uint64_t id;
+    void *spawned_at;                /* return address of the spawn */
+    struct timer timer;              /* the deadline of its wait */
+    pintle_error *error;             /* its last failure; NULL until the first */
+    const char *waits_for;           /* for reports: what it is parked in; static text */
+    uint8_t size_class;              /* of its stack: stack.c */
+    char name[32];
+};
+
+/* ---- States and records ---- */
+static inline void task_set_state(struct pintle_task *task, enum task_state from, enum task_state to) {
+    DCHECK(atomic_load_relaxed(&task->state) == (uint32_t)from);
+    (void)from;
+    atomic_store_relaxed(&task->state, (uint32_t)to);
+}
+static inline bool task_is(struct pintle_task *task, enum task_flags flag) {
+    return (atomic_load_relaxed(&task->flags) & flag) != 0;
+}
+#define task_of_sleeper(sleeper_pointer) CONTAINER_OF(sleeper_pointer, struct pintle_task, sleeper)
+
+/* A new task in state IDLE with its stack prepared, from the processor's cache (NULL: none held) or the pool.
+ * 0, PINTLE_ENOMEM or PINTLE_ELIMIT, with the error set. */
+int task_new(struct processor *processor, pintle_fn *fn, void *arg, size_t stack_bytes, struct pintle_task **out);
+/* Gives a DEAD (or never started, IDLE) task back. */
+void task_free(struct processor *processor, struct pintle_task *task);
+/* The first C function on a task's stack. */
+NORETURN void task_main(struct pintle_task *task);
+
+/* Lowest valid and one-past-highest address of the task's stack. */
+static inline bool task_owns_address(const struct pintle_task *task, const void *address) {
+    return (const char *)address >= (const char *)task->stack_reserve && (const char *)address < (const char *)task->stack_base;
+}
+
+#endif

@@ -1,0 +1,116 @@
+/* thread.h: the record of an OS thread that runs tasks.
+ *
+ * A thread runs tasks only while it holds a processor. Where it is (thread_set_state asserts the step):
+ *
+ *   state     meaning                                             who may change it
+ *   FREE      record in the free list                             under sched.lock
+ *   SPARE     on the list of spare threads, parked or about to    under sched.lock: whoever takes it off the list
+ *   WAITER    idle, keeps an idle processor's timers              under sched.lock: whoever takes the processor
+ *   BOUND     waits for a processor for its pinned task           under sched.lock: whoever hands it one
+ *   ACTIVE    in the loop or in task code, with a processor,      the thread itself
+ *             or in a foreign call
+ *   ENDED     leaving                                             the thread itself
+ *
+ * The call word, `call`, is the handshake of CALL and RETAKE: tick << 3 | KICK | state. Writers: the owner; the monitor
+ * (IN to TAKEN only). `processor` is written by the owner while OUT or after it has read TAKEN; when the monitor or a
+ * hand-over gives a thread a processor it goes through `handed`.
+ * Threads: see each field. Order: `call` release in, CAS acq_rel out; `handed` release, then unpark.
+ * Tests: tests/api/test_call.c, tests/stress/test_calls.c. */
+#ifndef PINTLE_SRC_THREAD_H
+#define PINTLE_SRC_THREAD_H
+
+#include "arch.h"
+#include "atomic.h"
+#include "layout.h"
+#include "os.h"
+#include "pintle/result.h"
+
+struct pintle_task;
+struct processor;
+
+enum thread_state { THREAD_FREE, THREAD_SPARE, THREAD_WAITER, THREAD_BOUND, THREAD_ACTIVE, THREAD_ENDED };
+
+/* How the task that leaves is to be published by the one that arrives (protocol SAVED). */
+enum left_kind { LEFT_NONE, LEFT_YIELD, LEFT_PARK, LEFT_EXIT, LEFT_QUEUE };
+
+/* Why a thread should come by the scheduler. Advisory. */
+enum { ATTENTION_YIELD = 1 };
+
+/* The argument block of the thread's current call, at its stack_top. */
+struct call_block {
+    void *return_address;
+    void *fn;
+    uint32_t nargs, err;
+    void *sp;               /* the task's stack pointer after the call returns */
+    const uintptr_t *args;
+    struct thread *thread;
+    pintle_result *result;
+    void *spare;
+};
+
+struct thread {
+    /* Line 0: the call path. layout.h. */
+    alignas(CACHE_LINE) _Atomic uint64_t call;
+    void *stack_top;                 /* the call block; the loop and foreign frames start below it */
+    struct pintle_task *task;        /* running, or in a call */
+    void *stack_reserve;
+    alignas(16) void *stack_base;
+    void *stack_limit;
+    uint32_t stack_guarantee;
+    uint32_t pins_auto;              /* pins that calls and callbacks took: the task cannot leave the thread */
+    void *loop_frame;
+
+    /* Line 1: switching. Owner only, but for `processor`, which the monitor reads. */
+    alignas(CACHE_LINE) _Atomic(struct processor *) processor;
+    struct pintle_task *left;        /* the task that just left, to be published by arrived() */
+    enum left_kind left_kind;
+    bool is_home;                    /* the thread that called pintle_run: runs only the main task */
+    bool is_searching;
+    bool ends;                       /* its task ended pinned: it must not run others */
+    bool is_listed;                  /* it put itself where others take threads from: a processor will come */
+    int *errno_slot;
+    uint32_t *last_error_slot;
+    struct pintle_task *reserved;    /* the pinned task that the thread waits with */
+
+    /* Line 2: written by others. */
+    alignas(CACHE_LINE) _Atomic uint32_t attention;
+    _Atomic uint32_t parker;         /* 0, 1: a token, 2: sleeps */
+    _Atomic(struct processor *) handed;
+
+    /* Line 3: cold. */
+    alignas(CACHE_LINE) _Atomic uint32_t state;
+    uint32_t id;
+    struct thread *next, *previous;  /* spare list, under sched.lock */
+    struct thread *all_next;         /* all records ever made; only grows */
+    os_thread os;
+    uint64_t os_id;
+    struct processor *watches;       /* WAITER: whose timers it keeps; under sched.lock */
+    uint32_t last_error_dummy;       /* where the system has no last error */
+};
+
+/* The calling thread's record; NULL on threads the runtime does not know. Opaque: read it again after each switch. */
+static inline struct thread *thread_self(void) { return os_self(); }
+
+static inline void thread_set_state(struct thread *thread, enum thread_state from, enum thread_state to) {
+    DCHECK(atomic_load_relaxed(&thread->state) == (uint32_t)from);
+    (void)from;
+    atomic_store_relaxed(&thread->state, (uint32_t)to);
+}
+static inline unsigned call_state(uint64_t word) { return (unsigned)(word & CALL_STATE_MASK); }
+
+/* All records ever, newest first. */
+struct thread *thread_first(void);
+
+/* Prepares a record for the calling OS thread / takes it away again. enter can fail: PINTLE_E…, error set. */
+int thread_enter(struct thread *thread);
+void thread_leave(struct thread *thread);
+/* A free record, or a new one; NULL: no memory. Under sched.lock. */
+struct thread *thread_record_new_locked(void);
+/* Frees all records; at the end of stopping. */
+void thread_records_destroy(void);
+
+/* Parks until a token comes or the deadline (INT64_MAX: none) passes: true for a token. */
+bool thread_park(struct thread *thread, int64_t deadline_ns);
+void thread_unpark(struct thread *thread);
+
+#endif

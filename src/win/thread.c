@@ -1,0 +1,75 @@
+/* thread.c (Windows): OS threads.
+ *
+ * CreateThread, not the C library's: nothing here needs what that adds. No thread starts or ends while a DllMain runs;
+ * callers keep a spare one for that.
+ * Threads: any. Locks: none of ours. Order: what the starter wrote before os_thread_start is visible to the thread, and
+ * what the thread wrote to its joiner. Invariants: every thread started here has STACK_GUARANTEE_BYTES.
+ * Tests: tests/unit/test_os.c, tests/win/test_os_win.c. */
+#include <errno.h>
+
+#include "win.h"
+
+/* Address space; the system commits pages as they are touched. Foreign code runs on it and expects the usual 1 MB. */
+enum { THREAD_STACK_BYTES = 1024 * 1024 };
+
+typedef struct thread_start {
+    os_thread_fn *fn;
+    void *arg;
+} thread_start;
+
+static DWORD WINAPI thread_main(void *arg) {
+    thread_start start = *(thread_start *)arg;
+    free(arg);
+    ULONG guarantee_bytes = STACK_GUARANTEE_BYTES;
+    SetThreadStackGuarantee(&guarantee_bytes); /* refused: an overflow is then reported less well */
+    start.fn(start.arg);
+    return 0;
+}
+
+int os_thread_start(os_thread *out_thread, os_thread_fn *fn, void *arg) {
+    thread_start *start = malloc(sizeof *start);
+    if (start == NULL) return ERROR_NOT_ENOUGH_MEMORY;
+    *start = (thread_start){.fn = fn, .arg = arg};
+    HANDLE thread = CreateThread(NULL, THREAD_STACK_BYTES, thread_main, start, STACK_SIZE_PARAM_IS_A_RESERVATION, NULL);
+    if (thread == NULL) {
+        DWORD error = GetLastError();
+        free(start);
+        return (int)error;
+    }
+    out_thread->handle = (uintptr_t)thread;
+    return 0;
+}
+
+void os_thread_join(os_thread *thread) {
+    WaitForSingleObject((HANDLE)thread->handle, INFINITE);
+    os_thread_detach(thread);
+}
+
+void os_thread_detach(os_thread *thread) {
+    CloseHandle((HANDLE)thread->handle);
+    thread->handle = 0;
+}
+
+uint64_t os_thread_id(void) {
+    return GetCurrentThreadId();
+}
+
+/* The system frees the stack that the TEB describes, so this must be called on the thread's own stack, with the thread's
+ * own values in the TEB. DllMains hear of the end on it. */
+void os_thread_exit(void) {
+    ExitThread(0);
+}
+
+void os_thread_stack(os_stack_bounds *out_bounds) {
+    *out_bounds = (os_stack_bounds){
+        .base = *(void **)teb_field(TEB_STACK_BASE),
+        .limit = *(void **)teb_field(TEB_STACK_LIMIT),
+        .reserve = *(void **)teb_field(TEB_DEALLOCATION_STACK),
+        .guarantee_bytes = *(uint32_t *)teb_field(TEB_GUARANTEED_STACK_BYTES),
+    };
+}
+
+void os_thread_error_slots(int **out_errno, uint32_t **out_last_error) {
+    *out_errno = &errno;
+    *out_last_error = teb_field(TEB_LAST_ERROR);
+}

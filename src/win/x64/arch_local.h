@@ -1,0 +1,22 @@
+/* arch_local.h (Windows, x86-64): the two things that are inlined into the core. */
+#ifndef PINTLE_SRC_ARCH_LOCAL_H
+#define PINTLE_SRC_ARCH_LOCAL_H
+
+#include <stdint.h>
+
+/* A hint in a spin loop. */
+static inline void arch_pause(void) { __builtin_ia32_pause(); }
+
+void *os_self(void);
+extern uint32_t pintle_tls_index;
+
+/* os_self() inlined, for code that reads it once, before any switch. The first 64 TLS slots lie in the TEB. */
+static inline void *arch_self_before_switch(void) {
+    uint64_t index = pintle_tls_index;
+    void *self;
+    if (__builtin_expect(index >= 64, 0)) return os_self();
+    __asm__("movq %%gs:0x1480(,%1,8), %0" : "=r"(self) : "r"(index));
+    return self;
+}
+
+#endif
