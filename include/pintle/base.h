@@ -29,7 +29,11 @@
 
 #if defined(__GNUC__)
 #define PINTLE_NORETURN __attribute__((noreturn))
+#if defined(__MINGW32__) && !defined(__clang__)
+#define PINTLE_PRINTF(format_index, first_argument) __attribute__((format(gnu_printf, format_index, first_argument)))
+#else
 #define PINTLE_PRINTF(format_index, first_argument) __attribute__((format(printf, format_index, first_argument)))
+#endif
 #elif defined(_MSC_VER)
 #define PINTLE_NORETURN __declspec(noreturn)
 #define PINTLE_PRINTF(format_index, first_argument)

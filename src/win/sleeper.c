@@ -117,7 +117,7 @@ static void list_withdraw_locked(bucket *b, const sleeper *s) {
 static bool sleeper_announce(bucket *b, sleeper *s, _Atomic uint32_t *word, uint32_t expected) {
     AcquireSRWLockExclusive(&b->lock);
     list_add_locked(b, s, word);
-    atomic_fence_full(); /* pairs with sleeper_wake */
+    atomic_fence_full(); /* pairs with timed_wake */
     bool waits = atomic_load_relaxed(word) == expected;
     if (!waits) list_withdraw_locked(b, s);
     ReleaseSRWLockExclusive(&b->lock);
@@ -145,7 +145,7 @@ static bool sleeper_sleep(const sleeper *s, int64_t deadline_ns) {
     return false;
 }
 
-bool sleeper_wait(_Atomic uint32_t *word, uint32_t expected, int64_t deadline_ns) {
+bool timed_wait(_Atomic uint32_t *word, uint32_t expected, int64_t deadline_ns) {
     sleeper *s = sleeper_take();
     if (s == NULL) return false;
     bucket *b = bucket_of(word);
@@ -162,7 +162,7 @@ static sleeper **oldest_locked(bucket *b, const _Atomic uint32_t *word) {
     return oldest;
 }
 
-unsigned sleeper_wake(_Atomic uint32_t *word, bool all) {
+unsigned timed_wake(_Atomic uint32_t *word, bool all) {
     bucket *b = bucket_of(word);
     atomic_fence_full(); /* pairs with sleeper_announce */
     if (LIKELY(atomic_load_relaxed(&b->count) == 0)) return 0;

@@ -6,9 +6,9 @@
 #include "win.h"
 
 /* As os_wait_word, with a deadline. False if the system gives no timer: nothing was done then. */
-bool sleeper_wait(_Atomic uint32_t *word, uint32_t expected, int64_t deadline_ns);
-/* Wakes one, or all, that wait on the word in sleeper_wait; how many. */
-unsigned sleeper_wake(_Atomic uint32_t *word, bool all);
+bool timed_wait(_Atomic uint32_t *word, uint32_t expected, int64_t deadline_ns);
+/* Wakes one, or all, that wait on the word in timed_wait; how many. */
+unsigned timed_wake(_Atomic uint32_t *word, bool all);
 /* Closes the handles that are kept for later waits. */
 void sleepers_release(void);
 

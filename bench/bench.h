@@ -1,0 +1,38 @@
+/* bench.h: what the rows of pintle_bench share. A row measures one thing: the time of one operation in nanoseconds,
+ * one number for each slice of operations. */
+#ifndef PINTLE_BENCH_H
+#define PINTLE_BENCH_H
+
+/* How to measure; the options of the command line, the same on both sides of a comparison. */
+struct plan {
+    unsigned slices;     /* numbers to give */
+    unsigned warmup;     /* slices before them that are not counted */
+    unsigned iterations; /* rounds of the loop in a slice */
+    unsigned processors;
+};
+
+/* Runs in a task that is not the main one, which waits for it. Fills out_ns[plan->slices]. */
+typedef void bench_row_fn(const struct plan *plan, double *out_ns);
+
+struct bench_row {
+    const char *name, *what;
+    bench_row_fn *run;
+};
+
+/* Tables that end with a NULL name. */
+extern const struct bench_row bench_rows_call[];     /* rows_call.c */
+extern const struct bench_row bench_rows_task[];     /* rows_task.c */
+extern const struct bench_row bench_rows_platform[]; /* rows_win.c, rows_posix.c */
+
+/* Runs loop(context, plan->iterations) in slices; a slice counts as operations operations. */
+typedef void bench_loop_fn(void *context, unsigned iterations);
+void bench_measure(const struct plan *plan, double *out_ns, double operations, bench_loop_fn *loop, void *context);
+
+/* Ends the program with the last failure's text if code is not 0. */
+_Noreturn void bench_fail(int code, const char *what);
+static inline void bench_must(int code, const char *what) {
+    if (code != 0) bench_fail(code, what);
+}
+void *bench_alloc(unsigned long long bytes);
+
+#endif

@@ -1,0 +1,3 @@
+module pintle.invalid/bench/driver
+
+go 1.19

@@ -1,0 +1,297 @@
+// Command driver runs our benchmarks and Go's by turns and compares them. scripts/bench builds all and starts it.
+//
+// In each round every side of a row runs once, in a fresh process, bound to the same CPUs, with the same options; who
+// begins changes from round to round. A process gives one number for each slice of operations. Reported are the least
+// of all numbers, and the median of the rounds' medians.
+package main
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"runtime"
+	"strings"
+	"time"
+)
+
+type settings struct {
+	places            places
+	results, document string
+	quick, list       bool
+	rounds            int
+	only              map[string]bool
+	platform          string
+	cpus              []int
+}
+
+func main() {
+	if err := start(); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func parse() (settings, error) {
+	var s settings
+	var only string
+	flag.StringVar(&s.places.native, "native", "build/native/bench", "`folder` of the Linux programs")
+	flag.StringVar(&s.places.mingw, "mingw", "build/mingw64/bench", "`folder` of the Windows programs")
+	flag.StringVar(&s.places.wineRun, "wine-run", "cmake/wine-run", "`program` that runs Windows programs")
+	flag.StringVar(&s.results, "results", "bench/results", "`folder` to write to")
+	flag.StringVar(&s.document, "document", "docs/performance.md", "`file` whose table a complete run replaces")
+	flag.BoolVar(&s.quick, "quick", false, "few rounds, small batches")
+	flag.StringVar(&only, "only", "", "`names` of rows, with commas between; default: all")
+	flag.StringVar(&s.platform, "platform", "", "linux or wine; default: both")
+	flag.IntVar(&s.rounds, "rounds", 0, "`number` of rounds; default: 9, quick 3")
+	flag.BoolVar(&s.list, "list", false, "show the rows, and end")
+	flag.Parse()
+	if flag.NArg() != 0 {
+		return s, fmt.Errorf("'%s' is not an option; see --help", flag.Arg(0))
+	}
+	if s.rounds < 0 {
+		return s, fmt.Errorf("--rounds %d: at least 1 is wanted", s.rounds)
+	}
+	if s.rounds == 0 {
+		s.rounds = 9
+		if s.quick {
+			s.rounds = 3
+		}
+	}
+	if s.platform != "" && s.platform != linux && s.platform != wine {
+		return s, fmt.Errorf("--platform %s: linux or wine is wanted", s.platform)
+	}
+	if only != "" {
+		s.only = map[string]bool{}
+		for _, name := range strings.Split(only, ",") {
+			s.only[name] = true
+		}
+	}
+	var err error
+	s.cpus, err = allowedCPUs()
+	return s, err
+}
+
+// chosen lists the rows to measure. A name or a pair of name and platform that does not exist is an error.
+func (s settings) chosen() ([]row, error) {
+	var chosen []row
+	found := map[string]bool{}
+	for _, r := range rows {
+		if (s.platform == "" || s.platform == r.platform) && (s.only == nil || s.only[r.name]) {
+			chosen = append(chosen, r)
+			found[r.name] = true
+		}
+	}
+	for name := range s.only {
+		if !found[name] {
+			var names []string
+			for _, r := range rows {
+				if s.platform == "" || s.platform == r.platform {
+					names = append(names, r.name)
+				}
+			}
+			return nil, fmt.Errorf("no row '%s' on this platform; there are: %s", name, strings.Join(unique(names), " "))
+		}
+	}
+	return chosen, nil
+}
+
+func unique(names []string) []string {
+	seen := map[string]bool{}
+	var out []string
+	for _, name := range names {
+		if !seen[name] {
+			seen[name] = true
+			out = append(out, name)
+		}
+	}
+	return out
+}
+
+// measureRow runs all sides of a row by turns.
+func (s settings) measureRow(r row, progress func(round int)) (result, error) {
+	iterations, processors := r.iterations, r.processors
+	if s.quick && r.quick != 0 {
+		iterations = r.quick
+	}
+	if processors == 0 {
+		processors = len(s.cpus)
+	}
+	cpus := s.cpus
+	if processors < len(cpus) {
+		cpus = cpus[:processors]
+	}
+	type turn struct {
+		side    side
+		program string
+		series  series
+	}
+	turns := []turn{{side: s.places.side(r.platform, false), program: r.program()}}
+	if r.peer {
+		turns = append(turns, turn{side: s.places.side(r.platform, true), program: r.program()})
+	}
+	for _, other := range r.against {
+		turns = append(turns, turn{side: s.places.side(r.platform, false), program: other.name})
+	}
+	for round := 0; round < s.rounds; round++ {
+		progress(round)
+		for i := range turns {
+			t := &turns[(i+round)%len(turns)]
+			samples, err := t.side.measure(r, t.program, iterations, processors, cpus)
+			if err != nil {
+				return result{}, err
+			}
+			t.series = append(t.series, samples)
+		}
+	}
+	var peer series
+	var others []series
+	for i, t := range turns[1:] {
+		if r.peer && i == 0 {
+			peer = t.series
+		} else {
+			others = append(others, t.series)
+		}
+	}
+	return newResult(r, turns[0].series, peer, others, iterations, processors), nil
+}
+
+// name says which part of all rows this run measures; empty: all, in full.
+func (s settings) name() string {
+	var parts []string
+	for _, r := range rows {
+		if s.only[r.name] {
+			parts = append(parts, r.name)
+		}
+	}
+	parts = unique(parts)
+	if s.platform != "" {
+		parts = append(parts, s.platform)
+	}
+	if s.quick {
+		parts = append(parts, "quick")
+	}
+	return strings.Join(parts, "-")
+}
+
+func start() error {
+	s, err := parse()
+	if err != nil {
+		return err
+	}
+	chosen, err := s.chosen()
+	if err != nil {
+		return err
+	}
+	if s.list {
+		for _, r := range chosen {
+			fmt.Printf("%-18s %-6s %s\n", r.name, r.platform, r.what)
+		}
+		return nil
+	}
+	progress := newProgress()
+	var warnings []string
+	if busy := busyBefore(); busy > 0.1 {
+		warnings = append(warnings, fmt.Sprintf("others used %.0f %% of the CPUs before the start", 100*busy))
+		progress.say("WARNING: " + warnings[0] + "; figures will be high and noisy")
+	}
+	for _, r := range chosen {
+		if r.platform == wine {
+			progress.show("starting Wine")
+			if err := startWine(s.places); err != nil {
+				return err
+			}
+			break
+		}
+	}
+	progress.say(fmt.Sprintf("ns for one operation: least / median of %d rounds, ours and Go's by turns", s.rounds))
+	before, begun := machineTime(), time.Now()
+	var results []result
+	var misses []string
+	noisyRows := 0
+	for i, r := range chosen {
+		measured, err := s.measureRow(r, func(round int) {
+			progress.show(fmt.Sprintf("[%d/%d] %s (%s): round %d of %d", i+1, len(chosen), r.name, r.platform, round+1, s.rounds))
+		})
+		if err != nil {
+			progress.clear()
+			return err
+		}
+		progress.say(measured.line())
+		results = append(results, measured)
+		misses = append(misses, measured.misses()...)
+		if measured.noise() != "" {
+			noisyRows++
+		}
+	}
+	if noisyRows > 0 {
+		warnings = append(warnings, fmt.Sprintf("%d of %d rows were noisy: their rounds lie apart by more than %.0f %%",
+			noisyRows, len(results), 100*noisy))
+	}
+	if stolen := stolenPart(before, machineTime()); stolen > 0.02 {
+		warnings = append(warnings, fmt.Sprintf("the host took away %.0f %% of the CPUs' time", 100*stolen))
+	}
+	progress.say("")
+	for _, warning := range warnings {
+		progress.say("WARNING: " + warning)
+	}
+	for _, miss := range misses {
+		progress.say("MISSED: " + miss)
+	}
+	if len(misses) == 0 {
+		progress.say("All targets of these rows are reached.")
+	}
+	return s.write(progress, results, misses, warnings, begun)
+}
+
+// write puts the results into files: those of a complete run are kept in the repository, others beside them.
+func (s settings) write(progress *progress, results []result, misses, warnings []string, begun time.Time) error {
+	name := s.name()
+	complete := name == ""
+	if complete {
+		name = "all"
+	}
+	section := s.section(results, misses, warnings, begun)
+	jsonPath, tablePath := s.results+"/"+name+".json", s.results+"/"+name+".md"
+	if err := writeJSON(jsonPath, results); err != nil {
+		return err
+	}
+	if complete {
+		tablePath = s.document
+		if err := writeSection(s.document, section); err != nil {
+			return err
+		}
+	} else if err := writeFile(tablePath, section); err != nil {
+		return err
+	}
+	progress.say(fmt.Sprintf("Written in %.0f s: %s, %s", time.Since(begun).Seconds(), jsonPath, tablePath))
+	return nil
+}
+
+func (s settings) section(results []result, misses, warnings []string, begun time.Time) string {
+	var text strings.Builder
+	fmt.Fprintf(&text, "\n%s: %s, %d CPUs; %s; %d rounds.\n\n%s", begun.Format("2006-01-02"), processorName(), len(s.cpus),
+		strings.Replace(runtime.Version(), "go", "Go ", 1), s.rounds, table(results))
+	for _, list := range []struct {
+		title string
+		lines []string
+	}{{"Missed", misses}, {"Warnings of this run", warnings}} {
+		if len(list.lines) > 0 {
+			fmt.Fprintf(&text, "\n%s:\n- %s\n", list.title, strings.Join(list.lines, "\n- "))
+		}
+	}
+	text.WriteByte('\n')
+	return text.String()
+}
+
+func processorName() string {
+	info, err := os.ReadFile("/proc/cpuinfo")
+	if err != nil {
+		return "unknown processor"
+	}
+	for _, line := range strings.Split(string(info), "\n") {
+		if strings.HasPrefix(line, "model name") {
+			return strings.TrimSpace(line[strings.Index(line, ":")+1:])
+		}
+	}
+	return "unknown processor"
+}

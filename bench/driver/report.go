@@ -1,0 +1,208 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// A result is a row's line of JSON. Times are of one operation. Without a peer, the go fields and the ratio are null.
+type result struct {
+	Name       string       `json:"name"`
+	Platform   string       `json:"platform"`
+	Unit       string       `json:"unit"`
+	OursMin    float64      `json:"ours_min"`
+	OursMedian float64      `json:"ours_median"`
+	GoMin      *float64     `json:"go_min"`
+	GoMedian   *float64     `json:"go_median"`
+	Ratio      *float64     `json:"ratio"`           // of medians
+	RatioMin   *float64     `json:"ratio_of_minima"` //
+	Target     *float64     `json:"target"`
+	Against    []comparison `json:"against,omitempty"`
+	Processors int          `json:"processors"`
+	Operations int          `json:"operations"` // in a slice
+	Rounds     int          `json:"rounds"`
+	OursSpread float64      `json:"ours_spread"` // of the rounds' medians
+	GoSpread   *float64     `json:"go_spread"`
+	what       string
+	floor      float64
+}
+
+// A comparison is with another row of ours.
+type comparison struct {
+	Name   string   `json:"name"`
+	Min    float64  `json:"min"`
+	Median float64  `json:"median"`
+	Times  float64  `json:"times"` // this row's median by that one's
+	AtMost *float64 `json:"at_most"`
+}
+
+func number(value float64) *float64 {
+	if value == 0 {
+		return nil
+	}
+	return &value
+}
+
+func newResult(r row, ours, peer series, others []series, operations, processors int) result {
+	out := result{Name: r.name, Platform: r.platform, Unit: "ns", OursMin: ours.min(), OursMedian: ours.median(),
+		Target: number(r.target), Processors: processors, Operations: operations, Rounds: len(ours),
+		OursSpread: ours.spread(), what: r.what, floor: r.floor}
+	if peer != nil {
+		out.GoMin, out.GoMedian = number(peer.min()), number(peer.median())
+		out.Ratio, out.RatioMin = number(peer.median()/ours.median()), number(peer.min()/ours.min())
+		spread := peer.spread()
+		out.GoSpread = &spread
+	}
+	for i, other := range others {
+		out.Against = append(out.Against, comparison{Name: r.against[i].name, Min: other.min(), Median: other.median(),
+			Times: ours.median() / other.median(), AtMost: number(r.against[i].atMost)})
+	}
+	return out
+}
+
+// misses says in sentences what the row was to reach and did not.
+func (r result) misses() []string {
+	var sentences []string
+	name := r.Name + " (" + r.Platform + ")"
+	if r.Ratio != nil && r.floor != 0 && *r.Ratio < r.floor {
+		sentences = append(sentences, fmt.Sprintf("%s: %.1f x Go, below even the first goal of %g", name, *r.Ratio, r.floor))
+	} else if r.Ratio != nil && r.Target != nil && *r.Ratio < *r.Target {
+		sentences = append(sentences, fmt.Sprintf("%s: %.1f x Go (minima %.1f), the target is %g", name, *r.Ratio, *r.RatioMin, *r.Target))
+	}
+	for _, c := range r.Against {
+		if c.AtMost != nil && c.Times > *c.AtMost {
+			sentences = append(sentences, fmt.Sprintf("%s: %.1f times %s, the target is at most %g", name, c.Times, c.Name, *c.AtMost))
+		}
+	}
+	return sentences
+}
+
+// noisy is the spread of rounds from which figures are not to be trusted.
+const noisy = 0.25
+
+func (r result) noise() string {
+	var parts []string
+	if r.OursSpread > noisy {
+		parts = append(parts, fmt.Sprintf("ours %.0f %%", 100*r.OursSpread))
+	}
+	if r.GoSpread != nil && *r.GoSpread > noisy {
+		parts = append(parts, fmt.Sprintf("Go %.0f %%", 100**r.GoSpread))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// nanoseconds: as many digits as mean something.
+func nanoseconds(value float64) string {
+	switch {
+	case value < 100:
+		return fmt.Sprintf("%.1f", value)
+	default:
+		return fmt.Sprintf("%.0f", value)
+	}
+}
+
+func pair(least, median *float64) string {
+	if least == nil || median == nil {
+		return "–"
+	}
+	return nanoseconds(*least) + " / " + nanoseconds(*median)
+}
+
+// table is the results in Markdown.
+func table(results []result) string {
+	var text strings.Builder
+	text.WriteString("| row | platform | what | ours, ns (min / median) | Go, ns (min / median) | ratio (of minima) | target | our other rows |\n")
+	text.WriteString("|---|---|---|---|---|---|---|---|\n")
+	for _, r := range results {
+		ratio, target := "–", "–"
+		if r.Ratio != nil {
+			ratio = fmt.Sprintf("**%.1f** (%.1f)", *r.Ratio, *r.RatioMin)
+		}
+		if r.Target != nil {
+			target = fmt.Sprintf("≥ %g", *r.Target)
+			if r.Ratio != nil && *r.Ratio < *r.Target {
+				target += ", missed"
+			}
+		}
+		var others []string
+		for _, c := range r.Against {
+			other := fmt.Sprintf("%.2f × `%s` (%s)", c.Times, c.Name, pair(&c.Min, &c.Median))
+			if c.AtMost != nil {
+				other += fmt.Sprintf(", target ≤ %g ×", *c.AtMost)
+				if c.Times > *c.AtMost {
+					other += ", missed"
+				}
+			}
+			others = append(others, other)
+		}
+		fmt.Fprintf(&text, "| `%s` | %s | %s | %s | %s | %s | %s | %s |\n", r.Name, r.Platform, r.what,
+			pair(&r.OursMin, &r.OursMedian), pair(r.GoMin, r.GoMedian), ratio, target, strings.Join(others, "; "))
+	}
+	return text.String()
+}
+
+// line is a result for the terminal.
+func (r result) line() string {
+	text := fmt.Sprintf("%-18s %-6s ours %s", r.Name, r.Platform, pair(&r.OursMin, &r.OursMedian))
+	if r.Ratio != nil {
+		text += fmt.Sprintf("   Go %s   %.1f x", pair(r.GoMin, r.GoMedian), *r.Ratio)
+		if r.Target != nil {
+			text += fmt.Sprintf(" (target %g)", *r.Target)
+		}
+	}
+	for _, c := range r.Against {
+		text += fmt.Sprintf("   %.2f times %s (%s)", c.Times, c.Name, pair(&c.Min, &c.Median))
+	}
+	if noise := r.noise(); noise != "" {
+		text += "   NOISY: rounds lie apart by " + noise
+	}
+	return text
+}
+
+// writeJSON writes an array with one object a row, each on a line of its own.
+func writeJSON(path string, results []result) error {
+	var text strings.Builder
+	text.WriteString("[\n")
+	for i, r := range results {
+		line, err := json.Marshal(r)
+		if err != nil {
+			return err
+		}
+		text.Write(line)
+		if i+1 < len(results) {
+			text.WriteByte(',')
+		}
+		text.WriteByte('\n')
+	}
+	text.WriteString("]\n")
+	return writeFile(path, text.String())
+}
+
+func writeFile(path, text string) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
+		return err
+	}
+	return os.WriteFile(path, []byte(text), 0o666)
+}
+
+const (
+	beginMark = "<!-- scripts/bench writes what is between these lines -->"
+	endMark   = "<!-- end of what scripts/bench writes -->"
+)
+
+// writeSection replaces what is between the two marks of a document.
+func writeSection(path, section string) error {
+	old, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	text := string(old)
+	begin, end := strings.Index(text, beginMark), strings.Index(text, endMark)
+	if begin < 0 || end < begin {
+		return fmt.Errorf("%s has no lines %q and %q", path, beginMark, endMark)
+	}
+	return os.WriteFile(path, []byte(text[:begin+len(beginMark)]+"\n"+section+text[end:]), 0o666)
+}

@@ -1,0 +1,87 @@
+package main
+
+// A row is one line of the table: what is measured, how, and what is wanted.
+type row struct {
+	name     string // of performance.md and of JSON; the program's row, unless run says otherwise
+	platform string // linux or wine
+	what     string
+	run      string // the row that both programs are asked for; empty: name
+	peer     bool   // Go's side has it too
+
+	slices, warmup, iterations int
+	processors                 int // 0: all
+	quick                      int // iterations under --quick; 0: the same
+
+	target float64 // ratio to Go wanted; 0: none
+	floor  float64 // ratio that must hold already, before the target; 0: none
+
+	against []against
+}
+
+// against is another row of ours that the row is compared with, measured in the same rounds.
+type against struct {
+	name   string
+	atMost float64 // times; 0: only reported
+}
+
+func (r row) program() string {
+	if r.run != "" {
+		return r.run
+	}
+	return r.name
+}
+
+const (
+	linux = "linux"
+	wine  = "wine"
+)
+
+// rows: every slice lasts about a millisecond on Go's side, so that a disturbance spoils one number of many. Targets
+// are those of docs/performance.md.
+var rows = []row{
+	{name: "call", platform: linux, what: "do-nothing foreign call, unpinned", peer: true,
+		slices: 200, warmup: 20, iterations: 20000, processors: 1, target: 7, floor: 5,
+		against: []against{{name: "call_plain", atMost: 3.5}}},
+	{name: "call_pinned", platform: linux, what: "the same by a pinned task, against the unpinned",
+		slices: 200, warmup: 20, iterations: 20000, processors: 1,
+		against: []against{{name: "call"}}},
+	{name: "call_parallel", platform: linux, what: "`call` on every processor at once, wall time per call", peer: true,
+		slices: 200, warmup: 20, iterations: 20000, target: 7},
+	{name: "switch", platform: linux, what: "yield between two tasks, per switch", peer: true,
+		slices: 200, warmup: 20, iterations: 10000, processors: 1, target: 5, floor: 4},
+	{name: "spawn_join", platform: linux, what: "spawn a task that does nothing, join it", peer: true,
+		slices: 200, warmup: 20, iterations: 5000, processors: 1, target: 5},
+	{name: "spawn_batch", platform: linux, what: "spawn 1M, then join all, each; first batch of the process", peer: true,
+		slices: 1, iterations: 1000000, quick: 200000, processors: 1, target: 5},
+	{name: "spawn_batch_2", platform: linux, what: "the same on two processors", run: "spawn_batch", peer: true,
+		slices: 1, iterations: 1000000, quick: 200000, processors: 2, target: 5},
+	{name: "spawn_batch_again", platform: linux, what: "`spawn_batch`, the process's later batches", run: "spawn_batch",
+		peer: true, slices: 3, warmup: 1, iterations: 1000000, quick: 200000, processors: 1},
+	{name: "pinned_switch", platform: linux, what: "yield between two pinned tasks, one CPU", peer: true,
+		slices: 30, warmup: 3, iterations: 300, processors: 1, target: 2},
+
+	{name: "call", platform: wine, what: "do-nothing foreign call, unpinned",
+		slices: 200, warmup: 20, iterations: 20000, processors: 1,
+		against: []against{{name: "call_plain"}}},
+	{name: "call_pinned", platform: wine, what: "the same by a pinned task, against the unpinned",
+		slices: 200, warmup: 20, iterations: 20000, processors: 1,
+		against: []against{{name: "call"}}},
+	{name: "syscall", platform: wine, what: "do-nothing DLL function of 1 argument, pinned wrapper", peer: true,
+		slices: 200, warmup: 20, iterations: 20000, processors: 1, target: 5, floor: 4,
+		against: []against{{name: "call"}, {name: "syscall_plain"}}},
+	{name: "syscall15", platform: wine, what: "the same, 15 arguments", peer: true,
+		slices: 200, warmup: 20, iterations: 20000, processors: 1, target: 4,
+		against: []against{{name: "syscall15_plain"}}},
+	{name: "switch", platform: wine, what: "yield between two tasks, per switch", peer: true,
+		slices: 200, warmup: 20, iterations: 10000, processors: 1, target: 5, floor: 4},
+	{name: "spawn_join", platform: wine, what: "spawn a task that does nothing, join it", peer: true,
+		slices: 200, warmup: 20, iterations: 5000, processors: 1, target: 5},
+	{name: "spawn_batch", platform: wine, what: "spawn 100,000, then join all, each; first batch of the process", peer: true,
+		slices: 1, iterations: 100000, processors: 1, target: 5},
+	{name: "spawn_batch_2", platform: wine, what: "the same on two processors", run: "spawn_batch", peer: true,
+		slices: 1, iterations: 100000, processors: 2, target: 5},
+	{name: "spawn_batch_again", platform: wine, what: "`spawn_batch`, the process's later batches", run: "spawn_batch",
+		peer: true, slices: 3, warmup: 1, iterations: 100000, processors: 1},
+	{name: "pinned_switch", platform: wine, what: "yield between two pinned tasks, one CPU", peer: true,
+		slices: 30, warmup: 3, iterations: 100, processors: 1, target: 2},
+}

@@ -1,0 +1,3 @@
+module pintle.invalid/bench/peers/go
+
+go 1.19

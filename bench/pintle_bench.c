@@ -1,0 +1,131 @@
+/* pintle_bench.c: our side of the benchmarks: pintle_bench [options] ROW
+ *
+ * Prints one line of JSON: {"name", "unit", "processors", "samples": [nanoseconds of one operation, a slice each]}.
+ * peers/go is the same program in Go, driver/ runs the two by turns and compares them. */
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bench.h"
+#include "pintle.h"
+
+static const struct bench_row *const tables[] = {bench_rows_call, bench_rows_task, bench_rows_platform};
+
+struct job {
+    const struct bench_row *row;
+    struct plan plan;
+    double *samples;
+};
+
+_Noreturn void bench_fail(int code, const char *what) {
+    pintle_error error;
+    pintle_error_get(&error);
+    fprintf(stderr, "pintle_bench: %s: %s: %s\n", what, pintle_error_name(code), error.text);
+    exit(1);
+}
+
+void *bench_alloc(unsigned long long bytes) {
+    void *memory = calloc(1, (size_t)bytes);
+    if (memory == NULL) {
+        fprintf(stderr, "pintle_bench: no memory for %llu bytes\n", bytes);
+        exit(1);
+    }
+    return memory;
+}
+
+void bench_measure(const struct plan *plan, double *out_ns, double operations, bench_loop_fn *loop, void *context) {
+    for (unsigned slice = 0; slice < plan->warmup + plan->slices; slice++) {
+        int64_t start = pintle_now();
+        loop(context, plan->iterations);
+        int64_t elapsed = pintle_now() - start;
+        if (slice >= plan->warmup) out_ns[slice - plan->warmup] = (double)elapsed / operations;
+    }
+}
+
+static void run_row(void *arg) {
+    struct job *job = arg;
+    job->row->run(&job->plan, job->samples);
+}
+
+/* The rows run in a task of their own: the main task belongs to the program's first thread, others to none. */
+static int main_task(void *arg) {
+    pintle_task *task;
+    bench_must(pintle_spawn(&task, run_row, arg), "pintle_spawn");
+    bench_must(pintle_join(task, PINTLE_FOREVER), "pintle_join");
+    return 0;
+}
+
+static const struct bench_row *find_row(const char *name) {
+    for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++) {
+        for (const struct bench_row *row = tables[i]; row->name != NULL; row++) {
+            if (strcmp(row->name, name) == 0) return row;
+        }
+    }
+    return NULL;
+}
+
+static void usage(FILE *to) {
+    fprintf(to, "usage: pintle_bench [options] ROW\n"
+                "  --slices N      numbers to give (100)\n"
+                "  --warmup N      slices before them that are not counted (10)\n"
+                "  --iterations N  rounds of the loop in a slice (10000)\n"
+                "  --processors N  tasks that run at the same time (1)\n"
+                "rows:\n");
+    for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++) {
+        for (const struct bench_row *row = tables[i]; row->name != NULL; row++) {
+            fprintf(to, "  %-16s%s\n", row->name, row->what);
+        }
+    }
+}
+
+static unsigned number(const char *option, const char *text, unsigned least) {
+    char *end;
+    unsigned long value = strtoul(text, &end, 10);
+    if (*text < '0' || *text > '9' || *end != '\0' || value < least || value > 100000000) {
+        fprintf(stderr, "pintle_bench: --%s %s: a number from %u to 100000000 is wanted\n", option, text, least);
+        exit(2);
+    }
+    return (unsigned)value;
+}
+
+int main(int argc, char **argv) {
+    static const struct option options[] = {
+        {"slices", required_argument, NULL, 's'},
+        {"warmup", required_argument, NULL, 'w'},
+        {"iterations", required_argument, NULL, 'i'},
+        {"processors", required_argument, NULL, 'p'},
+        {"help", no_argument, NULL, 'h'},
+        {NULL, 0, NULL, 0},
+    };
+    struct job job = {NULL, {.slices = 100, .warmup = 10, .iterations = 10000, .processors = 1}, NULL};
+    for (int option; (option = getopt_long(argc, argv, "h", options, NULL)) != -1;) {
+        switch (option) {
+        case 's': job.plan.slices = number("slices", optarg, 1); break;
+        case 'w': job.plan.warmup = number("warmup", optarg, 0); break;
+        case 'i': job.plan.iterations = number("iterations", optarg, 1); break;
+        case 'p': job.plan.processors = number("processors", optarg, 1); break;
+        case 'h': usage(stdout); return 0;
+        default: usage(stderr); return 2;
+        }
+    }
+    if (optind + 1 != argc) {
+        usage(stderr);
+        return 2;
+    }
+    job.row = find_row(argv[optind]);
+    if (job.row == NULL) {
+        fprintf(stderr, "pintle_bench: no row '%s' on this platform; see --help\n", argv[optind]);
+        return 2;
+    }
+    job.samples = bench_alloc(job.plan.slices * sizeof *job.samples);
+
+    pintle_options runtime = {.size = sizeof runtime, .processors = job.plan.processors};
+    bench_must(pintle_run(main_task, &job, &runtime), "pintle_run");
+
+    printf("{\"name\":\"%s\",\"unit\":\"ns\",\"processors\":%u,\"samples\":[", job.row->name, job.plan.processors);
+    for (unsigned i = 0; i < job.plan.slices; i++) printf("%s%.3f", i == 0 ? "" : ",", job.samples[i]);
+    printf("]}\n");
+    free(job.samples);
+    return fflush(stdout) == 0 ? 0 : 1;
+}

@@ -1,0 +1,58 @@
+/* rows_win.c: the pinned wrappers of Windows calls, with functions of noop.dll, which lies beside this program. */
+#include "bench.h"
+#include "pintle.h"
+
+typedef uintptr_t noop1_fn(uintptr_t);
+typedef uintptr_t noop15_fn(uintptr_t, uintptr_t, uintptr_t, uintptr_t, uintptr_t, uintptr_t, uintptr_t, uintptr_t,
+                            uintptr_t, uintptr_t, uintptr_t, uintptr_t, uintptr_t, uintptr_t, uintptr_t);
+
+static void *find_noop(const char *name) {
+    void *module, *code;
+    bench_must(pintle_load_library("noop.dll", &module), "pintle_load_library");
+    bench_must(pintle_get_proc_address(module, name, &code), "pintle_get_proc_address");
+    return code;
+}
+
+static void syscall_loop(void *code, unsigned iterations) {
+    for (unsigned i = 0; i < iterations; i++) pintle_syscall(code, 1, 1, 0, 0);
+}
+
+static void syscall15_loop(void *code, unsigned iterations) {
+    for (unsigned i = 0; i < iterations; i++) {
+        pintle_syscall15(code, 15, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    }
+}
+
+static void plain_loop(void *code, unsigned iterations) {
+    noop1_fn *fn = (noop1_fn *)code;
+    for (unsigned i = 0; i < iterations; i++) fn(1);
+}
+
+static void plain15_loop(void *code, unsigned iterations) {
+    noop15_fn *fn = (noop15_fn *)code;
+    for (unsigned i = 0; i < iterations; i++) fn(1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+}
+
+static void syscall1(const struct plan *plan, double *out_ns) {
+    bench_measure(plan, out_ns, plan->iterations, syscall_loop, find_noop("noop1"));
+}
+
+static void syscall15(const struct plan *plan, double *out_ns) {
+    bench_measure(plan, out_ns, plan->iterations, syscall15_loop, find_noop("noop15"));
+}
+
+static void syscall_plain(const struct plan *plan, double *out_ns) {
+    bench_measure(plan, out_ns, plan->iterations, plain_loop, find_noop("noop1"));
+}
+
+static void syscall15_plain(const struct plan *plan, double *out_ns) {
+    bench_measure(plan, out_ns, plan->iterations, plain15_loop, find_noop("noop15"));
+}
+
+const struct bench_row bench_rows_platform[] = {
+    {"syscall", "pintle_syscall of a DLL's function of 1 argument that does nothing", syscall1},
+    {"syscall15", "pintle_syscall15, 15 arguments", syscall15},
+    {"syscall_plain", "the function of 1 argument by an indirect call: the floor", syscall_plain},
+    {"syscall15_plain", "the function of 15 arguments by an indirect call: the floor", syscall15_plain},
+    {NULL, NULL, NULL},
+};

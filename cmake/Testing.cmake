@@ -1,0 +1,28 @@
+# What every CTest test of the project shares: time-outs, labels, and Wine.
+enable_testing()
+
+# pintle_test_properties(NAME KIND SECONDS): SECONDS is the limit that the test keeps by itself, if it has a watchdog.
+# Behind it come Wine's runner, which takes Wine's processes along, and CTest.
+function(pintle_test_properties name kind limit_s)
+    math(EXPR runner_limit_s "${limit_s} + 5")
+    math(EXPR ctest_limit_s "${limit_s} + 10")
+    set_tests_properties(${name} PROPERTIES LABELS ${kind} TIMEOUT ${ctest_limit_s}
+        ENVIRONMENT "PINTLE_WINE_SECONDS=${runner_limit_s};WINEDEBUG=-all,err+module") # names a DLL that is missing
+    # Wine can end a program that crashed with status 0. (In a death test it is the child that crashes, and the case
+    # looks at its status.)
+    if(kind STREQUAL "death")
+        set_tests_properties(${name} PROPERTIES FAIL_REGULAR_EXPRESSION "err:module:.*Importing dlls for")
+    else()
+        set_tests_properties(${name} PROPERTIES FAIL_REGULAR_EXPRESSION
+            "wine: Unhandled|err:module:.*Importing dlls for")
+    endif()
+    if(CMAKE_CROSSCOMPILING)
+        set_tests_properties(${name} PROPERTIES FIXTURES_REQUIRED wine)
+    endif()
+endfunction()
+
+# Wine is booted and its server started once, before the tests that run in parallel.
+if(CMAKE_CROSSCOMPILING)
+    add_test(NAME wine.start COMMAND ${CMAKE_CROSSCOMPILING_EMULATOR} --start)
+    set_tests_properties(wine.start PROPERTIES FIXTURES_SETUP wine TIMEOUT 120 LABELS wine)
+endif()

@@ -1,0 +1,31 @@
+/* words.c (Windows): calls by words, and the cold ways of the wrappers in x64/call.S.
+ * Threads: any. Tests: tests/win/test_syscall.c. */
+#include "arch.h"
+#include "call.h"
+#include "panic.h"
+#include "pintle/syscall.h"
+
+enum { MOST_WORDS = 255 };
+
+/* Reached by assembly. */
+pintle_result *syscall_cold(pintle_result *out, void *fn, unsigned nargs, const uintptr_t *args);
+NORETURN void syscall_too_many(pintle_result *out, void *fn, unsigned nargs, unsigned most);
+
+/* In a call or on a foreign thread: just calls. */
+pintle_result *syscall_cold(pintle_result *out, void *fn, unsigned nargs, const uintptr_t *args) {
+    if (fn == NULL) panic("pintle_syscall was given a NULL function");
+    if (nargs > MOST_WORDS) panic("pintle_syscalln was given %u words: %d are the most", nargs, MOST_WORDS);
+    arch_invoke(fn, nargs, args, 0, out);
+    return out;
+}
+
+void syscall_too_many(pintle_result *out, void *fn, unsigned nargs, unsigned most) {
+    (void)out;
+    (void)fn;
+    panic("pintle_syscall%.0u was given %u words: this wrapper carries %u", most == 3 ? 0 : most, nargs, most);
+}
+
+void call_words(void *fn, unsigned nargs, const uintptr_t *args, uint32_t float_flags, pintle_result *out) {
+    (void)float_flags; /* the first four words go to both kinds of registers */
+    *out = pintle_syscalln(fn, nargs, args);
+}

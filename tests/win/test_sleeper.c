@@ -1,0 +1,99 @@
+/* test_sleeper.c: waits with a precise deadline. Under Wine os_wait_word does not use them, so they are called here. */
+#include "support/pintle_test.h"
+
+#include "win/sleeper.h"
+
+CASE(sleeper_not_woken_ends_at_deadline_not_before) {
+    static const int64_t durations_ns[] = {-5, 0, 1, 100000, 999999, 3000001};
+    _Atomic uint32_t word;
+    atomic_init(&word, 5);
+    for (size_t i = 0; i < 5 * COUNT_OF(durations_ns); i++) {
+        int64_t deadline_ns = os_now_ns() + durations_ns[i % COUNT_OF(durations_ns)];
+        ck_assert(sleeper_wait(&word, 5, deadline_ns));
+        ck_assert_int_ge(os_now_ns(), deadline_ns);
+    }
+    ck_assert_uint_eq(sleeper_wake(&word, true), 0);
+}
+
+CASE(sleeper_other_value_returns_at_once) {
+    _Atomic uint32_t word;
+    atomic_init(&word, 5);
+    ck_assert(sleeper_wait(&word, 4, os_now_ns() + PINTLE_S(3600)));
+    ck_assert_uint_eq(sleeper_wake(&word, true), 0);
+}
+
+/* Two threads take turns. A lost wake would hang, or with short deadlines show as an event left over. */
+typedef struct turns {
+    _Atomic uint32_t word;
+    uint32_t rounds;
+    int64_t wait_ns;
+} turns;
+
+static void turn_wait(turns *t, uint32_t mine) {
+    for (uint32_t now; (now = atomic_load_acquire(&t->word)) != mine;)
+        sleeper_wait(&t->word, now, os_now_ns() + t->wait_ns);
+}
+
+static void turn_give(turns *t, uint32_t next) {
+    atomic_store_release(&t->word, next);
+    sleeper_wake(&t->word, false);
+}
+
+static void thread_take_turns(void *arg) {
+    turns *t = arg;
+    for (uint32_t i = 0; i < t->rounds; i++) {
+        turn_wait(t, 2 * i + 1);
+        turn_give(t, 2 * i + 2);
+    }
+}
+
+static void take_turns(uint32_t rounds, int64_t wait_ns) {
+    turns t = {.rounds = rounds, .wait_ns = wait_ns};
+    os_thread thread;
+    ck_assert_int_eq(os_thread_start(&thread, thread_take_turns, &t), 0);
+    for (uint32_t i = 0; i < rounds; i++) {
+        turn_give(&t, 2 * i + 1);
+        turn_wait(&t, 2 * i + 2);
+    }
+    os_thread_join(&thread);
+}
+
+CASE(sleeper_woken_in_turns_loses_none) { take_turns(1000, PINTLE_S(3600)); }
+CASE(sleeper_woken_near_deadlines_loses_none) { take_turns(1000, PINTLE_US(60)); }
+
+enum { CROWD = 20 }; /* more than the pool keeps */
+typedef struct crowd {
+    _Atomic uint32_t gate, present, woken;
+} crowd;
+
+static void thread_wait_at_gate(void *arg) {
+    crowd *c = arg;
+    (void)atomic_add_seq_cst(&c->present, 1);
+    os_wake_word_one(&c->present);
+    while (atomic_load_acquire(&c->gate) == 0) sleeper_wait(&c->gate, 0, os_now_ns() + PINTLE_S(3600));
+}
+
+CASE(sleeper_wake_all_wakes_every_waiter) {
+    crowd c = {.gate = 0};
+    os_thread threads[CROWD];
+    for (int i = 0; i < CROWD; i++) ck_assert_int_eq(os_thread_start(&threads[i], thread_wait_at_gate, &c), 0);
+    for (uint32_t now; (now = atomic_load_acquire(&c.present)) != CROWD;) os_wait_word(&c.present, now, INT64_MAX);
+    atomic_store_release(&c.gate, 1);
+    ck_assert_uint_le(sleeper_wake(&c.gate, true), CROWD);
+    for (int i = 0; i < CROWD; i++) os_thread_join(&threads[i]);
+    ck_assert_uint_eq(sleeper_wake(&c.gate, true), 0);
+    sleepers_release();
+}
+
+CASE(sleepers_release_gives_handles_back) {
+    DWORD before, after;
+    _Atomic uint32_t word;
+    atomic_init(&word, 5);
+    sleeper_wait(&word, 5, os_now_ns() + 1000); /* what the system opens at first use stays */
+    sleepers_release();
+    ck_assert(GetProcessHandleCount(GetCurrentProcess(), &before));
+    sleeper_wait(&word, 5, os_now_ns() + 1000);
+    sleepers_release();
+    ck_assert(GetProcessHandleCount(GetCurrentProcess(), &after));
+    ck_assert_uint_eq(after, before);
+}
