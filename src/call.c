@@ -11,6 +11,9 @@
  *            b  none: depart(QUEUE): the task is queued, the thread becomes spare (or waits, if the task is pinned)
  *   RETAKE (monitor.c): CAS(call, w -> TAKEN|n). No ABA: a stale w names an old tick.
  *
+ * A call that does not end keeps nobody: stopping writes LEFT_BEHIND into the word, and when the call ends after all, its
+ * thread ends without touching the scheduler, which may have started anew.
+ *
  * errno and the last error are saved first on the cold way, since taking locks disturbs them.
  * So a call costs one store and one atomic step. Threads: the thread itself. Locks: sched.lock on the cold way.
  * Tests: tests/api/test_call.c, tests/stress/test_calls.c. */
@@ -53,6 +56,7 @@ void call_leave(struct thread *thread) {
     for (;;) {
         uint64_t word = atomic_load_acquire(&thread->call);
         struct processor *processor;
+        if (UNLIKELY(word == CALL_LEFT_BEHIND)) arch_abandon_to_loop(thread); /* the loop returns, the thread ends */
         if (call_state(word) == CALL_OUT) break;
         if (call_state(word) == CALL_IN) {
             if (atomic_cas_acq_rel(&thread->call, &word, word + CALL_LEAVE_STEP)) break;
@@ -84,6 +88,7 @@ void call_enter_away(struct thread *thread) {
     errors_keep(thread, thread->task);
     atomic_store_relaxed(&thread->processor, NULL);
     atomic_store_release(&thread->call, word | CALL_AWAY);
+    counter_add(&processor->handoffs, 1);
     processor_pass_on(processor);
     errors_put_back(thread, thread->task);
 }

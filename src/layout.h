@@ -44,6 +44,8 @@
 #define CALL_KICK 4
 #define CALL_FLAGS_MASK 7
 #define CALL_TICK 8
+/* the whole word: the runtime has stopped without this call's thread */
+#define CALL_LEFT_BEHIND 0xffffffffffffffff
 /* from n|IN to n+1|OUT */
 #define CALL_LEAVE_STEP 7
 

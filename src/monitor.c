@@ -26,6 +26,8 @@ enum {
     BLOCKED_NS = 20000, BLOCKED_IDLE_NS = 10000000, SLICE_NS = 10000000
 };
 
+#define NOT_SEEN UINT64_MAX
+
 static struct {
     os_thread os;
     _Atomic uint32_t word;          /* 1: woken */
@@ -115,6 +117,7 @@ static bool look(int64_t now) {
         struct thread *thread = atomic_load_relaxed(&processor->thread);
         bool due = timer_heap_earliest(&processor->timers) <= now;
         if (thread == NULL) {
+            processor->seen_slices = NOT_SEEN;
             rescue_idle(processor, now);
             continue;
         }
@@ -181,6 +184,7 @@ static void monitor_main(void *arg) {
 
 int monitor_start(void) {
     int os_code;
+    for (uint32_t i = 0; i < sched.processor_count; i++) sched.processors[i].seen_slices = NOT_SEEN;
     atomic_store_relaxed(&monitor.word, 0);
     atomic_store_relaxed(&monitor.stops, false);
     os_code = os_thread_start(&monitor.os, monitor_main, NULL);

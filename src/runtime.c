@@ -1,9 +1,9 @@
 /* runtime.c: starting, stopping, limits, figures.
  *
  *   STOPPED --start--> RUNNING --stop, or main ended--> STOPPING --all tasks ended, or time over--> EXITING --> STOPPED
- * EXITING: nothing is scheduled; each thread ends when it comes by the loop. Threads that are inside a foreign call then,
- * cannot be ended; in pintle_run they are left behind (the records stay, and the next start waits for them); pintle_stop
- * does not get that far: it gives EBUSY while a task is left.
+ * EXITING: nothing is scheduled; each thread ends when it comes by the loop. Threads that are inside a foreign call then
+ * cannot be ended: pintle_run leaves them behind (call.c), with their records and stacks; pintle_stop does not get that
+ * far: it gives EBUSY while a task is left.
  *
  * Threads: runtime_lock serialises start and stop. Locks: runtime_lock (RANK_RUNTIME).
  * Tests: tests/api/test_runtime.c. */
@@ -14,7 +14,7 @@
 #include "stack.h"
 #include "wait.h"
 
-enum { MOST_PROCESSORS = 1024, GRACE_MS = 1000, EXIT_MS = 200 };
+enum { MOST_PROCESSORS = 1024, GRACE_MS = 1000, STUCK_MS = 20, EXIT_MS = 200 };
 
 static struct lock runtime_lock = LOCK_INIT(RANK_RUNTIME);
 static uint32_t start_count;
@@ -32,6 +32,9 @@ static int options_read(const pintle_options *options, size_t size) {
     memset(&sched.options, 0, sizeof sched.options);
     if (options != NULL) {
         if (options->size != 0 && options->size < size) size = options->size;
+        if (size <= sizeof options->size) {
+            return error_set(PINTLE_EINVAL, 0, "options.size is %zu: set it to sizeof(pintle_options), or 0", size);
+        }
         memcpy(&sched.options, options, size < sizeof sched.options ? size : sizeof sched.options);
     }
     if (sched.options.processors == 0 && os_environment("PINTLE_PROCESSORS", text, sizeof text)) {
@@ -76,15 +79,15 @@ static void release_everything(void) {
     sched.processor_count = 0;
     stack_destroy();
     thread_records_destroy();
-    os_self_shutdown();
+    if (sched.left_behind_count == 0) os_self_shutdown(); /* else the slot stays: they look there on their way out */
 }
 
 static int start_locked(const pintle_options *options, size_t size, bool library_mode) {
     int result;
     if (sched.processors != NULL) {
-        /* Threads that pintle_run left behind in foreign calls: they may be back by now. */
+        /* Tasks that computed without end when pintle_run returned: they may be through by now. */
         if (!threads_stop(os_now_ns())) {
-            return error_set(PINTLE_EBUSY, 0, "the runtime cannot start again: %u of its threads are still in foreign calls",
+            return error_set(PINTLE_EBUSY, 0, "the runtime cannot start again: %u of its threads still run tasks",
                              (unsigned)sched.live_count);
         }
         maker_stop();
@@ -129,23 +132,33 @@ static uint64_t tasks_live(void) {
     return atomic_load_acquire(&sched.tasks_spawned) - ended;
 }
 
-static uint32_t calls_in_flight(void) {
+/* How many calls are in flight; *out_ticks changes when any of them ends. */
+static uint32_t calls_in_flight(uint64_t *out_ticks) {
     uint32_t count = 0;
+    *out_ticks = 0;
     for (struct thread *thread = thread_first(); thread != NULL; thread = thread->all_next) {
-        count += call_state(atomic_load_relaxed(&thread->call)) != CALL_OUT;
+        uint64_t word = atomic_load_relaxed(&thread->call);
+        *out_ticks += word;
+        count += call_state(word) != CALL_OUT;
     }
     return count;
 }
 
-/* Polls, since the end of the last task is not worth a wake-up on every task's way out. */
+/* Polls, since the end of the last task is not worth a wake-up on every task's way out. only_reachable: gives up early
+ * when all that are left have been in the same foreign calls for a while. */
 static bool wait_for_tasks(int64_t os_deadline_ns, bool only_reachable) {
     _Atomic uint32_t never = 0;
-    int64_t pause_ns = 50000;
+    int64_t pause_ns = 50000, since = os_now_ns();
+    uint64_t ticks, seen = 0;
     for (;;) {
         uint64_t live = tasks_live();
         int64_t now = os_now_ns();
-        if (live == 0 || (only_reachable && live <= calls_in_flight())) return live == 0;
-        if (now >= os_deadline_ns) return false;
+        if (live == 0) return true;
+        if (live > calls_in_flight(&ticks) || ticks != seen) {
+            seen = ticks;
+            since = now;
+        }
+        if (now >= os_deadline_ns || (only_reachable && now - since >= PINTLE_MS(STUCK_MS))) return false;
         os_wait_word(&never, 0, os_deadline_ns - now < pause_ns ? os_deadline_ns : now + pause_ns);
         if (pause_ns < 5000000) pause_ns *= 2;
     }
@@ -256,7 +269,7 @@ int pintle_run_sized(pintle_main_fn *main_task, void *arg, const pintle_options 
     if (result == 0) {
         main_call = (struct main_call){ main_task, arg, 0 };
         result = home_make(&home);
-        if (result != 0) exit_locked(INT64_MAX);
+        if (result != 0) exit_locked(INT64_MAX); /* the error stays: it is the thread's */
     }
     lock_release(&runtime_lock);
     if (result != 0) return result;
@@ -307,7 +320,7 @@ void pintle_stats_get_sized(pintle_stats *out, size_t size) {
         stats.tasks_bytes = stack_bytes_held();
         stats.processors = sched.processor_count;
         stats.processors_idle = atomic_load_relaxed(&sched.idle_count);
-        stats.threads = sched.thread_count;
+        stats.threads = sched.thread_count - (sched.home != NULL);
         stats.threads_spare = sched.spare_count;
         stats.threads_started = atomic_load_relaxed(&sched.threads_started);
         stats.threads_refused = atomic_load_relaxed(&sched.threads_refused);

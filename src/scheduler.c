@@ -260,14 +260,26 @@ static void arrived_queue(struct thread *thread, struct pintle_task *task) {
     push_next(processor, task);
 }
 
+static inline void arrived_yield(struct thread *thread, struct pintle_task *task) {
+    struct processor *processor = thread_processor(thread);
+    task_set_state(task, TASK_RUNNING, TASK_RUNNABLE);
+    /* Alone in the ring, it would be the next again, before those in the global queue. */
+    if (UNLIKELY(atomic_load_relaxed(&sched.global_count) != 0 && runq_is_empty(&processor->runq))) {
+        struct task_list list = { 0 };
+        task_list_push(&list, task);
+        push_global_list(&list);
+    } else {
+        push_ring(processor, task);
+    }
+    if (UNLIKELY(atomic_load_relaxed(&sched.idle_count) != 0)) sched_wake();
+}
+
 void arrived(struct thread *thread) {
     struct pintle_task *task = thread->left;
     enum left_kind kind = thread->left_kind;
     if (LIKELY(kind == LEFT_YIELD)) {
         thread->left_kind = LEFT_NONE;
-        task_set_state(task, TASK_RUNNING, TASK_RUNNABLE);
-        push_ring(thread_processor(thread), task);
-        if (UNLIKELY(atomic_load_relaxed(&sched.idle_count) != 0)) sched_wake();
+        arrived_yield(thread, task);
         return;
     }
     if (kind == LEFT_NONE) return;
@@ -410,6 +422,7 @@ static void attend(struct thread *thread, struct processor *processor) {
 }
 
 void sched_loop(struct thread *thread) {
+    if (UNLIKELY(atomic_load_relaxed(&thread->call) == CALL_LEFT_BEHIND)) return;
     arrived(thread);
     for (;;) {
         struct processor *processor = thread_processor(thread);

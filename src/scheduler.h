@@ -36,6 +36,7 @@ struct sched {
     struct thread *all_threads;                          /* only grows */
     struct thread *free_threads, *ended_threads;         /* ended: for the maker to join */
     uint32_t live_count;                                 /* OS threads that we started and have not joined */
+    uint32_t left_behind_count;
     bool thread_wanted;                                  /* somebody found no spare */
     /* Constant while running. */
     struct processor *processors;
@@ -96,7 +97,8 @@ void maker_ask(void);
 /* Starts and ends the maker. */
 int maker_start(void);
 void maker_stop(void);
-/* PHASE_EXITING: ends all threads that come by; true if none is left at the deadline (os_now_ns's clock). */
+/* PHASE_EXITING: ends all threads that come by, leaves those behind that are in foreign calls; true if none that can
+ * touch the scheduler is left at the deadline (os_now_ns's clock). */
 bool threads_stop(int64_t os_deadline_ns);
 
 /* ---- monitor.c ---- */

@@ -52,6 +52,10 @@ void thread_unpark(struct thread *thread) {
 
 /* ---- Lists ---- */
 
+static uint32_t max_threads(void) {
+    return sched.options.max_threads != 0 ? sched.options.max_threads : DEFAULT_MAX_THREADS;
+}
+
 void idle_put_locked(struct processor *processor, struct thread *waiter) {
     CHECK(!processor->is_idle);
     processor->is_idle = true;
@@ -94,6 +98,7 @@ struct thread *spare_take_locked(void) {
     struct thread *thread = sched.spares;
     if (thread == NULL) {
         sched.thread_wanted = true;
+        if (sched.thread_count >= max_threads()) atomic_add_relaxed(&sched.waits_for_thread, 1);
     } else {
         sched.spares = thread->next;
         if (thread->next != NULL) thread->next->previous = NULL;
@@ -350,7 +355,7 @@ void thread_records_destroy(void) {
     while (sched.all_threads != NULL) {
         struct thread *thread = sched.all_threads;
         sched.all_threads = thread->all_next;
-        stack_aligned_free(thread);
+        if (atomic_load_relaxed(&thread->call) != CALL_LEFT_BEHIND) stack_aligned_free(thread);
     }
     sched.free_threads = NULL;
 }
@@ -390,6 +395,7 @@ static void thread_main(void *arg) {
     sched.starting_count--;
     lock_release(&sched.lock);
     arch_thread_run(thread);
+    if (atomic_load_relaxed(&thread->call) == CALL_LEFT_BEHIND) return; /* nothing of the runtime is ours to touch */
     if (sched.options.on_thread_stop != NULL) sched.options.on_thread_stop(sched.options.user);
     thread_leave(thread);
     maker_ask();
@@ -399,10 +405,6 @@ static void thread_main(void *arg) {
 
 void maker_ask(void) {
     if (atomic_swap_acq_rel(&maker.word, 1) == 0) os_wake_word_one(&maker.word);
-}
-
-static uint32_t max_threads(void) {
-    return sched.options.max_threads != 0 ? sched.options.max_threads : DEFAULT_MAX_THREADS;
 }
 
 /* Waits for the threads that have ended and frees their records. */
@@ -454,7 +456,6 @@ static enum make_result make_one(void) {
         return MAKE_ENOUGH;
     }
     if (sched.thread_count >= max_threads()) {
-        if (sched.thread_wanted) atomic_add_relaxed(&sched.waits_for_thread, 1);
         lock_release(&sched.lock);
         return MAKE_ENOUGH; /* the next that becomes spare looks */
     }
@@ -517,6 +518,20 @@ void maker_stop(void) {
     os_thread_join(&maker.os);
 }
 
+/* A thread in a foreign call is on its own from here on; record and stack stay. */
+static void leave_behind(struct thread *thread) {
+    uint64_t word = atomic_load_acquire(&thread->call);
+    if (word == CALL_LEFT_BEHIND || call_state(word) == CALL_OUT) return;
+    if (!atomic_cas_acq_rel(&thread->call, &word, CALL_LEFT_BEHIND)) return; /* the call has just ended */
+    atomic_fetch_or_explicit(&thread->task->flags, TASK_LEFT_BEHIND, memory_order_relaxed);
+    os_thread_detach(&thread->os);
+    lock_acquire(&sched.lock);
+    sched.live_count--;
+    sched.thread_count--;
+    sched.left_behind_count++;
+    lock_release(&sched.lock);
+}
+
 bool threads_stop(int64_t os_deadline_ns) {
     for (struct thread *thread = thread_first(); thread != NULL; thread = thread->all_next) {
         atomic_store_relaxed(&thread->attention, ATTENTION_YIELD);
@@ -524,12 +539,14 @@ bool threads_stop(int64_t os_deadline_ns) {
     }
     for (;;) {
         uint32_t ended = atomic_load_acquire(&maker.ended), live;
+        int64_t round_ns = os_now_ns() + 10000000;
+        for (struct thread *thread = thread_first(); thread != NULL; thread = thread->all_next) leave_behind(thread);
         maker_ask();
         lock_acquire(&sched.lock);
         live = sched.live_count;
         lock_release(&sched.lock);
         if (live == 0) return true;
         if (os_now_ns() >= os_deadline_ns) return false;
-        os_wait_word(&maker.ended, ended, os_deadline_ns);
+        os_wait_word(&maker.ended, ended, round_ns < os_deadline_ns ? round_ns : os_deadline_ns);
     }
 }

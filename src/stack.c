@@ -135,13 +135,22 @@ void stack_each_task(void (*visit)(struct pintle_task *task)) {
 
 uint64_t stack_bytes_held(void) { return atomic_load_relaxed(&held_bytes); }
 
+/* A task that is in a foreign call still, after the runtime has stopped, keeps its slab. */
+static bool holds_left_behind(const struct slab *slab) {
+    uint32_t carved = atomic_load_relaxed(&slab->carved);
+    for (uint32_t i = 0; i < carved; i++) {
+        if (task_is(record_at(slab, i), TASK_LEFT_BEHIND)) return true;
+    }
+    return false;
+}
+
 void stack_destroy(void) {
     for (int size_class = 0; size_class < CLASSES; size_class++) {
         struct pool *pool = &pools[size_class];
         while (pool->slabs != NULL) {
             struct slab *slab = pool->slabs;
             pool->slabs = slab->next;
-            os_release(slab->base, slab->bytes);
+            if (!holds_left_behind(slab)) os_release(slab->base, slab->bytes);
             free(slab);
         }
         pool->free = NULL;

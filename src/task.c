@@ -141,6 +141,9 @@ int pintle_spawn_with_sized(pintle_task **out_task, pintle_fn *fn, void *arg, co
     pintle_task_options known = { 0 };
     if (options != NULL) {
         if (options->size != 0 && options->size < size) size = options->size;
+        if (size <= sizeof options->size) {
+            return error_set(PINTLE_EINVAL, 0, "options.size is %zu: set it to sizeof(pintle_task_options), or 0", size);
+        }
         memcpy(&known, options, size < sizeof known ? size : sizeof known);
     }
     if (known.scope != NULL) return error_set(PINTLE_ENOTSUP, 0, "pintle_spawn_with: scope must be NULL in this version");

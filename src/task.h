@@ -49,7 +49,7 @@ struct sleeper {
 #define JOIN_DONE 1u
 #define JOIN_DETACHED 2u
 
-enum task_flags { TASK_DETACHED = 1, TASK_PANICKED = 2, TASK_MAIN = 4, TASK_CANCELED = 8 };
+enum task_flags { TASK_DETACHED = 1, TASK_PANICKED = 2, TASK_MAIN = 4, TASK_CANCELED = 8, TASK_LEFT_BEHIND = 16 };
 
 struct pintle_task {
     /* Switched by assembly: layout.h. */

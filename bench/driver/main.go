@@ -206,15 +206,16 @@ func start() error {
 	progress.say(fmt.Sprintf("ns for one operation: least / median of %d rounds, ours and Go's by turns", s.rounds))
 	before, begun := machineTime(), time.Now()
 	var results []result
-	var misses []string
+	var misses, failures []string
 	noisyRows := 0
 	for i, r := range chosen {
 		measured, err := s.measureRow(r, func(round int) {
 			progress.show(fmt.Sprintf("[%d/%d] %s (%s): round %d of %d", i+1, len(chosen), r.name, r.platform, round+1, s.rounds))
 		})
 		if err != nil {
-			progress.clear()
-			return err
+			failures = append(failures, fmt.Sprintf("%s (%s)", r.name, r.platform))
+			progress.say(fmt.Sprintf("%-18s %-6s FAILED: %v", r.name, r.platform, err))
+			continue
 		}
 		progress.say(measured.line())
 		results = append(results, measured)
@@ -237,15 +238,24 @@ func start() error {
 	for _, miss := range misses {
 		progress.say("MISSED: " + miss)
 	}
-	if len(misses) == 0 {
+	if len(misses) == 0 && len(failures) == 0 {
 		progress.say("All targets of these rows are reached.")
 	}
-	return s.write(progress, results, misses, warnings, begun)
+	name := s.name()
+	if len(failures) > 0 {
+		name = strings.Trim(name+"-incomplete", "-")
+	}
+	if err := s.write(progress, name, results, misses, warnings, begun); err != nil {
+		return err
+	}
+	if len(failures) > 0 {
+		return fmt.Errorf("could not be measured: %s", strings.Join(failures, ", "))
+	}
+	return nil
 }
 
-// write puts the results into files: those of a complete run are kept in the repository, others beside them.
-func (s settings) write(progress *progress, results []result, misses, warnings []string, begun time.Time) error {
-	name := s.name()
+// write puts the results into files: those of a complete run (no name) are kept in the repository, others beside them.
+func (s settings) write(progress *progress, name string, results []result, misses, warnings []string, begun time.Time) error {
 	complete := name == ""
 	if complete {
 		name = "all"

@@ -68,9 +68,10 @@ func (r result) misses() []string {
 	var sentences []string
 	name := r.Name + " (" + r.Platform + ")"
 	if r.Ratio != nil && r.floor != 0 && *r.Ratio < r.floor {
-		sentences = append(sentences, fmt.Sprintf("%s: %.1f x Go, below even the first goal of %g", name, *r.Ratio, r.floor))
+		sentences = append(sentences, fmt.Sprintf("%s: %s x Go, below even the first goal of %g", name, times(*r.Ratio), r.floor))
 	} else if r.Ratio != nil && r.Target != nil && *r.Ratio < *r.Target {
-		sentences = append(sentences, fmt.Sprintf("%s: %.1f x Go (minima %.1f), the target is %g", name, *r.Ratio, *r.RatioMin, *r.Target))
+		sentences = append(sentences, fmt.Sprintf("%s: %s x Go (minima %s), the target is %g", name,
+			times(*r.Ratio), times(*r.RatioMin), *r.Target))
 	}
 	for _, c := range r.Against {
 		if c.AtMost != nil && c.Times > *c.AtMost {
@@ -92,6 +93,14 @@ func (r result) noise() string {
 		parts = append(parts, fmt.Sprintf("Go %.0f %%", 100**r.GoSpread))
 	}
 	return strings.Join(parts, ", ")
+}
+
+// times: a ratio with as many digits as mean something.
+func times(ratio float64) string {
+	if ratio < 1 {
+		return fmt.Sprintf("%.2f", ratio)
+	}
+	return fmt.Sprintf("%.1f", ratio)
 }
 
 // nanoseconds: as many digits as mean something.
@@ -119,7 +128,7 @@ func table(results []result) string {
 	for _, r := range results {
 		ratio, target := "–", "–"
 		if r.Ratio != nil {
-			ratio = fmt.Sprintf("**%.1f** (%.1f)", *r.Ratio, *r.RatioMin)
+			ratio = fmt.Sprintf("**%s** (%s)", times(*r.Ratio), times(*r.RatioMin))
 		}
 		if r.Target != nil {
 			target = fmt.Sprintf("≥ %g", *r.Target)
@@ -148,7 +157,7 @@ func table(results []result) string {
 func (r result) line() string {
 	text := fmt.Sprintf("%-18s %-6s ours %s", r.Name, r.Platform, pair(&r.OursMin, &r.OursMedian))
 	if r.Ratio != nil {
-		text += fmt.Sprintf("   Go %s   %.1f x", pair(r.GoMin, r.GoMedian), *r.Ratio)
+		text += fmt.Sprintf("   Go %s   %s x", pair(r.GoMin, r.GoMedian), times(*r.Ratio))
 		if r.Target != nil {
 			text += fmt.Sprintf(" (target %g)", *r.Target)
 		}

@@ -56,6 +56,9 @@ PINTLE_API PINTLE_NORETURN void pintle_task_exit(void);
  * its thread with it. Blocks: no. From: task. Unpinning too often is a panic. Source: Go's LockOSThread. */
 PINTLE_API void pintle_pin(void);
 PINTLE_API void pintle_unpin(void);
+
+/* Whether the calling task is pinned, by itself or by a callback; false where there is no task.
+ * Blocks: no. From: any. */
 PINTLE_API bool pintle_pinned(void);
 
 /* Effect: waits; a sleep of 0 or less yields. Blocks: task. From: any.

@@ -3,7 +3,7 @@
  * /proc/self/cgroup names the group as a path within a hierarchy; /proc/self/mountinfo says where which part of that
  * hierarchy is mounted. Every group up to the mount's root may have a quota; the least one counts.
  * Threads: any. Locks: none. Order: none. Invariants: what cannot be read or understood is no quota.
- * Tests: tests/posix/test_os_posix.c. */
+ * Tests: tests/posix/test_cgroup.c. */
 #include "cgroup.h"
 
 #include "base.h"

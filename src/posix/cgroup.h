@@ -1,5 +1,5 @@
 /* cgroup.h (POSIX): how many processors the control groups leave to this process.
- * Threads: any. Locks: none. Tests: tests/posix/test_os_posix.c (with files of its own in the place of /proc/self). */
+ * Threads: any. Locks: none. Tests: tests/posix/test_cgroup.c (with files of its own in the place of /proc/self). */
 #ifndef PINTLE_SRC_POSIX_CGROUP_H
 #define PINTLE_SRC_POSIX_CGROUP_H
 

@@ -1,5 +1,5 @@
 /* sleeper.h (Windows): waiting on a word with a precise deadline. The promises are sleeper.c's.
- * Threads: any. Tests: tests/win/test_os_win.c. */
+ * Threads: any. Tests: tests/win/test_sleeper.c. */
 #ifndef PINTLE_SRC_WIN_SLEEPER_H
 #define PINTLE_SRC_WIN_SLEEPER_H
 

@@ -198,19 +198,29 @@ static int find_wrong_names(void *arg) {
 }
 CASE(find_wrong_name_gives_error_that_names_it) { run_tasks(find_wrong_names, 1); }
 
+enum { FINDERS = 2, FIND_ROUNDS = 2000 };
 static plugin shared;
-static pintle_proc *found[64];
-static void find_shared(void *arg) { EXPECT(pintle_dll_find(shared.dll, "plugin_count", arg) == 0); }
+static _Atomic unsigned finders_ready;
+static pintle_proc *found[FINDERS][FIND_ROUNDS];
+
+/* Each round looks the name up anew (other flags, so another proc), at the same moment in all tasks. */
+static void find_shared(void *arg) {
+    pintle_proc **mine = arg;
+    for (unsigned round = 0; round < FIND_ROUNDS; round++) {
+        atomic_fetch_add(&finders_ready, 1);
+        while (atomic_load(&finders_ready) < FINDERS * (round + 1)) pintle_yield();
+        EXPECT(pintle_dll_find_with(shared.dll, "plugin_count", round, &mine[round]) == 0);
+    }
+}
 static int find_from_many(void *arg) {
-    pintle_task *tasks[ELEMENTS(found)];
-    pintle_proc *with_floats = NULL;
+    pintle_task *tasks[FINDERS];
     (void)arg;
     if (!plugin_open(&shared)) return 1;
-    for (size_t i = 0; i < ELEMENTS(tasks); i++) EXPECT(pintle_spawn(&tasks[i], find_shared, &found[i]) == 0);
-    EXPECT(helper_join_all(tasks, ELEMENTS(tasks)) == 0);
-    for (size_t i = 1; i < ELEMENTS(tasks); i++) EXPECT(found[i] == found[0]);
-    EXPECT(pintle_dll_find_with(shared.dll, "plugin_count", PINTLE_FLOATS(1), &with_floats) == 0);
-    EXPECT(with_floats != found[0]); /* called differently, so another proc */
+    atomic_store(&finders_ready, 0);
+    for (size_t i = 0; i < FINDERS; i++) EXPECT(pintle_spawn(&tasks[i], find_shared, found[i]) == 0);
+    EXPECT(helper_join_all(tasks, FINDERS) == 0);
+    for (size_t round = 0; round < FIND_ROUNDS; round++) EXPECT(found[0][round] == found[1][round]);
+    EXPECT(found[0][0] != found[0][1]);
     EXPECT(pintle_dll_close(shared.dll, PINTLE_FOREVER) == 0);
     return 0;
 }

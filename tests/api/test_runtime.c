@@ -157,12 +157,21 @@ CASE(run_returns_though_a_task_is_inside_a_call_that_does_not_end) {
     ck_assert_int_eq(helper_run(leftover_in_call_main, &l, 2), 78);
     ck_assert_int_lt(pintle_now() - begin, PINTLE_S(10));
     ck_assert_uint_eq(l.begun, 0);
-    /* The library is of use again, and the call that comes back runs no task any more. */
+    /* The thread is still in there, so another run is refused, and says why. */
     atomic_uint count = 0;
-    ck_assert_int_eq(helper_run(small_main, &count, 2), 0);
+    pintle_error error;
+    ck_assert_int_eq(helper_run(small_main, &count, 2), PINTLE_EBUSY);
+    pintle_error_get(&error);
+    ck_assert_msg(strstr(error.text, "foreign call") != NULL, "%s", error.text);
+    /* Once the call is back its thread runs no task any more, and the library is of use again. */
     helper_gate_open(&l.gate);
     helper_sem_wait(&l.inside);
     ck_assert_uint_eq(l.begun, 1);
+    int result;
+    int64_t give_up = pintle_after(PINTLE_S(10));
+    do result = helper_run(small_main, &count, 2); /* the thread needs a moment to be gone */
+    while (result == PINTLE_EBUSY && pintle_now() < give_up);
+    ck_assert_int_eq(result, 0);
     ck_assert_int_eq(helper_run(small_main, &count, 2), 0);
     ck_assert_uint_eq(count, 40);
     ck_assert_uint_eq(l.ended, 0);
@@ -382,18 +391,6 @@ CASE(options_of_an_older_program_are_read_only_as_far_as_they_go) {
     ck_assert_uint_eq(stats.processors, 2);
 }
 
-CASE(options_with_a_size_too_small_are_refused) {
-    pintle_options options = helper_processors(1);
-    pintle_error error;
-    int value = 3;
-    options.size = sizeof(size_t) - 1;
-    ck_assert_int_eq(pintle_run(give_back, &value, &options), PINTLE_EINVAL);
-    pintle_error_get(&error);
-    ck_assert_int_eq(error.code, PINTLE_EINVAL);
-    ck_assert_int_eq(pintle_start(&options), PINTLE_EINVAL);
-    ck_assert_int_eq(pintle_stop(PINTLE_FOREVER), PINTLE_ESTOPPED);
-}
-
 typedef struct hooks {
     atomic_uint started, stopped, wrong;
     uint64_t main_thread;
@@ -524,7 +521,7 @@ CASE(stats_follow_tasks_and_threads_and_are_zero_when_stopped) {
     ck_assert_uint_eq(f.during.processors, 2);
     ck_assert_uint_le(f.during.processors_idle, 2);
     ck_assert_uint_ge(f.during.switches - f.before.switches, 50);
-    ck_assert_uint_ge(f.after.threads_started, f.after.threads);
+    ck_assert_uint_ge(f.after.threads_started + 1, f.after.threads); /* and the main thread */
     ck_assert_uint_eq(f.after.calls_in_flight, 0);
     ck_assert_uint_eq(f.after.timers, 0);
     pintle_stats stopped, zero;

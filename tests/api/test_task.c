@@ -425,41 +425,6 @@ CASE(task_spawned_from_outside_gets_its_turn_among_yielders) {
     ck_assert(y.stop);
 }
 
-/* A task that never comes back to the runtime: others go on with one processor too. */
-typedef struct hog {
-    atomic_bool stop;
-    bool gave_up;
-    int joined;
-} hog;
-
-static void hog_task(void *arg) {
-    hog *h = arg;
-    int64_t give_up = pintle_after(PINTLE_S(15));
-    while (!atomic_load(&h->stop))
-        if (pintle_now() > give_up) {
-            h->gave_up = true;
-            return;
-        }
-}
-static void hog_stopper(void *arg) { atomic_store(&((hog *)arg)->stop, true); }
-static int hog_main(void *arg) {
-    hog *h = arg;
-    pintle_task *tasks[2];
-    if (helper_spawn_all(&tasks[0], 1, hog_task, h) != 0) return 1;
-    if (helper_spawn_all(&tasks[1], 1, hog_stopper, h) != 0) return 2;
-    /* The stopper may run first: let both orders happen by starting the hog now. */
-    h->joined = (int)helper_join_all(tasks, 2);
-    return 0;
-}
-
-CASE(task_that_computes_does_not_keep_others_from_running) {
-    hog h = {.joined = -1};
-    ck_assert_int_eq(helper_run(hog_main, &h, 1), 0);
-    ck_assert_int_eq(h.joined, 0);
-    ck_assert(h.stop);
-    ck_assert(!h.gave_up);
-}
-
 /* ---- Exit ---- */
 
 typedef struct exit_findings {
@@ -628,34 +593,25 @@ CASE(tasks_spawned_on_one_processor_run_on_all) {
         for (int j = 0; j < i; j++) ck_assert_uint_ne(g.threads[i], g.threads[j]);
 }
 
-typedef struct spread {
-    atomic_uint seen_by[8];
-    uint64_t threads[8];
-    atomic_uint known;
-    atomic_uint done;
-} spread;
-
+/* They all fit in one ring, so the second processor gets its share by stealing only. */
 static void spread_task(void *arg) {
-    spread *s = arg;
     helper_compute(PINTLE_US(500));
-    atomic_fetch_add(&s->done, 1);
-    (void)s;
+    atomic_fetch_add((atomic_uint *)arg, 1);
 }
 static int spread_main(void *arg) {
-    spread *s = arg;
-    pintle_task *tasks[400];
+    pintle_task *tasks[200];
     pintle_stats before, after;
     pintle_stats_get(&before);
-    if (helper_spawn_all(tasks, 400, spread_task, s) != 0) return -1;
-    unsigned failed = helper_join_all(tasks, 400);
+    if (helper_spawn_all(tasks, 200, spread_task, arg) != 0) return -1;
+    unsigned failed = helper_join_all(tasks, 200);
     pintle_stats_get(&after);
     return failed != 0 ? -2 : (int)(after.steals - before.steals);
 }
 
 CASE(tasks_in_a_ring_are_stolen) {
-    spread s = {0};
-    ck_assert_int_gt(helper_run(spread_main, &s, 2), 0);
-    ck_assert_uint_eq(s.done, 400);
+    atomic_uint done = 0;
+    ck_assert_int_gt(helper_run(spread_main, &done, 2), 0);
+    ck_assert_uint_eq(done, 200);
 }
 
 /* ---- Stacks ---- */
@@ -908,4 +864,41 @@ CASE(panic_in_library_mode_ends_only_the_task) {
     ck_assert_int_eq(r.kind, PINTLE_REPORT_PANIC);
     ck_assert_msg(strstr(r.text, "the chuck broke") != NULL, "%s", r.text);
     ck_assert_msg(strstr(r.text, "lathe") != NULL, "%s", r.text);
+}
+
+static int panic_in_call(void *arg) {
+    pintle_panic("the %s broke inside a call", (const char *)arg);
+}
+static void panic_in_call_task(void *arg) {
+    if (strcmp(arg, "belt") == 0)
+        pintle_call(panic_in_call, arg);
+    else if (strcmp(arg, "crank") == 0)
+        pintle_call_blocking(panic_in_call, arg);
+    else {
+        pintle_blocking_begin();
+        panic_in_call(arg);
+    }
+}
+
+CASE(panic_in_a_call_in_library_mode_ends_only_the_task) {
+    reports r = {0};
+    unsigned threads = helper_thread_count();
+    pintle_options options = helper_processors(1);
+    options.on_report = keep_report;
+    options.user = &r;
+    ck_assert_int_eq(pintle_start(&options), 0);
+    const char *const parts[] = {"belt", "crank", "shaft"};
+    for (unsigned i = 0; i < 30; i++) {
+        pintle_task *task;
+        atomic_uint count = 0;
+        ck_assert_int_eq(pintle_spawn(&task, panic_in_call_task, (void *)parts[i % 3]), 0);
+        ck_assert_int_eq(pintle_join(task, PINTLE_FOREVER), PINTLE_EPANIC);
+        ck_assert_int_eq(pintle_enter(count_up, &count), 0);
+        ck_assert_uint_eq(count, 1);
+    }
+    pintle_stats stats;
+    pintle_stats_get(&stats);
+    ck_assert_uint_eq(stats.tasks, 0);
+    ck_assert_int_eq(pintle_stop(PINTLE_FOREVER), 0);
+    ck_assert(helper_threads_at_most(threads));
 }

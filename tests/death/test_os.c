@@ -5,15 +5,18 @@
 
 #if defined(_WIN32)
 enum { STATUS_FAULT = (int)0xC0000005, STATUS_ABORTED = (int)0xC0000409 };
+static void no_handlers(void) {}
 #else
 #include <signal.h>
 enum { STATUS_FAULT = 128 + SIGSEGV, STATUS_ABORTED = 128 + SIGABRT };
+static void no_handlers(void) { signal(SIGSEGV, SIG_DFL); } /* a sanitizer's */
 #endif
 
 enum { STACK_BYTES = 128 << 10, SLAB_BYTES = 3 * STACK_BYTES };
 
 /* Writes to the stack in the middle of three: its neighbours are prepared too. */
 static void touch_stack(size_t offset) {
+    no_handlers();
     char *slab = os_reserve(SLAB_BYTES);
     for (int i = 0; slab != NULL && i < 3; i++) {
         void *limit = NULL;

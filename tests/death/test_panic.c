@@ -190,14 +190,13 @@ CASE(enter_of_null_panics) { ASSERT_PANICS("null_enter", "pintle_enter", "NULL")
 
 /* ---- Functions that only tasks may call ---- */
 
-enum { YIELD, PIN, UNPIN, PINNED, EXIT, SECTION_BEGIN, SECTION_END };
+enum { YIELD, PIN, UNPIN, EXIT, SECTION_BEGIN, SECTION_END };
 
 static void task_only(int which) {
     switch (which) {
     case YIELD: pintle_yield(); break;
     case PIN: pintle_pin(); break;
     case UNPIN: pintle_unpin(); break;
-    case PINNED: (void)pintle_pinned(); break;
     case EXIT: pintle_task_exit();
     case SECTION_BEGIN: pintle_blocking_begin(); break;
     case SECTION_END: pintle_blocking_end(); break;
@@ -266,8 +265,6 @@ CHILD(unpin_in_call) { in_call(UNPIN); }
 CASE(unpin_in_a_call_panics) { ASSERT_PANICS("unpin_in_call", "pintle_unpin"); }
 CHILD(unpin_on_foreign_thread) { on_foreign_thread(UNPIN); }
 CASE(unpin_on_a_foreign_thread_panics) { ASSERT_PANICS("unpin_on_foreign_thread", "pintle_unpin"); }
-CHILD(pinned_on_foreign_thread) { on_foreign_thread(PINNED); }
-CASE(pinned_on_a_foreign_thread_panics) { ASSERT_PANICS("pinned_on_foreign_thread", "pintle_pinned"); }
 CHILD(exit_in_call) { in_call(EXIT); }
 CASE(task_exit_in_a_call_panics) { ASSERT_PANICS("exit_in_call", "pintle_task_exit"); }
 CHILD(exit_on_foreign_thread) { on_foreign_thread(EXIT); }

@@ -5,6 +5,7 @@
 #include <linux/seccomp.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <stddef.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -114,7 +115,7 @@ CASE(stacks_with_guard_markers_need_no_mappings) {
     if (!kernel_has_guard_markers()) return; /* before Linux 6.13: two mappings a stack */
     unsigned before = count_mappings();
     char *slab = slab_of_stacks();
-    ck_assert_uint_le(count_mappings(), before + 2);
+    ck_assert_uint_lt(count_mappings(), before + STACKS / 8);
     os_release(slab, (size_t)STACKS * STACK_BYTES);
 }
 
@@ -135,6 +136,7 @@ static void refuse_guard_markers(void) {
 }
 
 CHILD(touch_guard_of_older_kernel) {
+    signal(SIGSEGV, SIG_DFL); /* no sanitizer's handler */
     refuse_guard_markers();
     void *limit = NULL;
     char *slab = os_reserve(2 * STACK_BYTES);

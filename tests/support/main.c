@@ -98,7 +98,7 @@ const char *test_dll_path(const char *name) {
     static unsigned next;
     char *path = paths[next++ % 8];
     int length = snprintf(path, sizeof paths[0], "%s/%s%s", PINTLE_TEST_DLL_DIR, name, PINTLE_TEST_DLL_SUFFIX);
-    ck_assert_int_lt(length, (int)sizeof paths[0]);
+    if (length >= (int)sizeof paths[0]) abort(); /* no assertion: tasks and death tests' children call this too */
     platform_native_path(path);
     return path;
 }

@@ -9,17 +9,17 @@ CASE(sleeper_not_woken_ends_at_deadline_not_before) {
     atomic_init(&word, 5);
     for (size_t i = 0; i < 5 * COUNT_OF(durations_ns); i++) {
         int64_t deadline_ns = os_now_ns() + durations_ns[i % COUNT_OF(durations_ns)];
-        ck_assert(sleeper_wait(&word, 5, deadline_ns));
+        ck_assert(timed_wait(&word, 5, deadline_ns));
         ck_assert_int_ge(os_now_ns(), deadline_ns);
     }
-    ck_assert_uint_eq(sleeper_wake(&word, true), 0);
+    ck_assert_uint_eq(timed_wake(&word, true), 0);
 }
 
 CASE(sleeper_other_value_returns_at_once) {
     _Atomic uint32_t word;
     atomic_init(&word, 5);
-    ck_assert(sleeper_wait(&word, 4, os_now_ns() + PINTLE_S(3600)));
-    ck_assert_uint_eq(sleeper_wake(&word, true), 0);
+    ck_assert(timed_wait(&word, 4, os_now_ns() + PINTLE_S(3600)));
+    ck_assert_uint_eq(timed_wake(&word, true), 0);
 }
 
 /* Two threads take turns. A lost wake would hang, or with short deadlines show as an event left over. */
@@ -31,12 +31,12 @@ typedef struct turns {
 
 static void turn_wait(turns *t, uint32_t mine) {
     for (uint32_t now; (now = atomic_load_acquire(&t->word)) != mine;)
-        sleeper_wait(&t->word, now, os_now_ns() + t->wait_ns);
+        timed_wait(&t->word, now, os_now_ns() + t->wait_ns);
 }
 
 static void turn_give(turns *t, uint32_t next) {
     atomic_store_release(&t->word, next);
-    sleeper_wake(&t->word, false);
+    timed_wake(&t->word, false);
 }
 
 static void thread_take_turns(void *arg) {
@@ -70,7 +70,7 @@ static void thread_wait_at_gate(void *arg) {
     crowd *c = arg;
     (void)atomic_add_seq_cst(&c->present, 1);
     os_wake_word_one(&c->present);
-    while (atomic_load_acquire(&c->gate) == 0) sleeper_wait(&c->gate, 0, os_now_ns() + PINTLE_S(3600));
+    while (atomic_load_acquire(&c->gate) == 0) timed_wait(&c->gate, 0, os_now_ns() + PINTLE_S(3600));
 }
 
 CASE(sleeper_wake_all_wakes_every_waiter) {
@@ -79,9 +79,9 @@ CASE(sleeper_wake_all_wakes_every_waiter) {
     for (int i = 0; i < CROWD; i++) ck_assert_int_eq(os_thread_start(&threads[i], thread_wait_at_gate, &c), 0);
     for (uint32_t now; (now = atomic_load_acquire(&c.present)) != CROWD;) os_wait_word(&c.present, now, INT64_MAX);
     atomic_store_release(&c.gate, 1);
-    ck_assert_uint_le(sleeper_wake(&c.gate, true), CROWD);
+    ck_assert_uint_le(timed_wake(&c.gate, true), CROWD);
     for (int i = 0; i < CROWD; i++) os_thread_join(&threads[i]);
-    ck_assert_uint_eq(sleeper_wake(&c.gate, true), 0);
+    ck_assert_uint_eq(timed_wake(&c.gate, true), 0);
     sleepers_release();
 }
 
@@ -89,10 +89,10 @@ CASE(sleepers_release_gives_handles_back) {
     DWORD before, after;
     _Atomic uint32_t word;
     atomic_init(&word, 5);
-    sleeper_wait(&word, 5, os_now_ns() + 1000); /* what the system opens at first use stays */
+    timed_wait(&word, 5, os_now_ns() + 1000); /* what the system opens at first use stays */
     sleepers_release();
     ck_assert(GetProcessHandleCount(GetCurrentProcess(), &before));
-    sleeper_wait(&word, 5, os_now_ns() + 1000);
+    timed_wait(&word, 5, os_now_ns() + 1000);
     sleepers_release();
     ck_assert(GetProcessHandleCount(GetCurrentProcess(), &after));
     ck_assert_uint_eq(after, before);

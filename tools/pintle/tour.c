@@ -228,8 +228,8 @@ static void print_calls(const struct tour *tour) {
     print_call("zlibVersion()", tour->version);
     snprintf(call, sizeof call, "compressBound(%" PRIu64 ")", (uint64_t)worker->bytes);
     print_call(call, worker->bound);
-    print_call("compress2(…)", worker->compress);
-    print_call("uncompress(…)", worker->uncompress);
+    print_call("compress2(...)", worker->compress);
+    print_call("uncompress(...)", worker->uncompress);
     for (unsigned i = 0; i < TOUR_BLOCKS && i < tour->tasks; i++) print_call(tour_block_names[i], tour->blockers[i].result);
     print_call(tour_failing_call, tour->failed);
 }
