@@ -9,20 +9,23 @@ enum { MOST_WORDS = 255 };
 
 /* Reached by assembly. */
 pintle_result *syscall_cold(pintle_result *out, void *fn, unsigned nargs, const uintptr_t *args);
-NORETURN void syscall_too_many(pintle_result *out, void *fn, unsigned nargs, unsigned most);
+NORETURN void syscall_refused(pintle_result *out, void *fn, unsigned nargs, unsigned most);
 
 /* In a call or on a foreign thread: just calls. */
 pintle_result *syscall_cold(pintle_result *out, void *fn, unsigned nargs, const uintptr_t *args) {
-    if (fn == NULL) panic("pintle_syscall was given a NULL function");
+    if (fn == NULL) panic("pintle_syscalln was given a NULL function");
     if (nargs > MOST_WORDS) panic("pintle_syscalln was given %u words: %d are the most", nargs, MOST_WORDS);
     arch_invoke(fn, nargs, args, 0, out);
     return out;
 }
 
-void syscall_too_many(pintle_result *out, void *fn, unsigned nargs, unsigned most) {
+/* What a wrapper for `most` words refuses: no function, or too many words. */
+void syscall_refused(pintle_result *out, void *fn, unsigned nargs, unsigned most) {
+    char name[32] = "pintle_syscall";
     (void)out;
-    (void)fn;
-    panic("pintle_syscall%.0u was given %u words: this wrapper carries %u", most == 3 ? 0 : most, nargs, most);
+    if (most != 3) snprintf(name, sizeof name, "pintle_syscall%u", most);
+    if (fn == NULL) panic("%s was given a NULL function", name);
+    panic("%s was given %u words: it carries %u at most", name, nargs, most);
 }
 
 void call_words(void *fn, unsigned nargs, const uintptr_t *args, uint32_t float_flags, pintle_result *out) {

@@ -95,6 +95,16 @@ CASE(reserve_turns_huge_pages_off) {
     os_release(slab, 1 << 22);
 }
 
+CASE(release_gives_all_back) {
+    unsigned char page;
+    char *slab = slab_of_stacks();
+    os_release(slab, (size_t)STACKS * STACK_BYTES);
+    for (size_t at = 0; at < (size_t)STACKS * STACK_BYTES; at += os_page_bytes()) {
+        ck_assert_int_eq(mincore(slab + at, 1, &page), -1);
+        ck_assert_int_eq(errno, ENOMEM);
+    }
+}
+
 static unsigned count_mappings(void) {
     unsigned count = 0;
     int c;

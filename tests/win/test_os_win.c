@@ -264,6 +264,18 @@ CASE(stack_small_use_commits_the_top_only) {
     os_release(slab, STACK_BYTES);
 }
 
+CASE(release_gives_all_back) {
+    MEMORY_BASIC_INFORMATION memory;
+    void *limit;
+    char *slab = os_reserve(2 * STACK_BYTES);
+    ck_assert_int_eq(os_stack_prepare(slab + STACK_BYTES, STACK_BYTES, TOP_BYTES, &limit), 0);
+    os_release(slab, 2 * STACK_BYTES);
+    for (size_t at = 0; at < 2 * STACK_BYTES; at += os_page_bytes()) {
+        ck_assert_uint_eq(VirtualQuery(slab + at, &memory, sizeof memory), sizeof memory);
+        ck_assert_uint_eq(memory.State, MEM_FREE);
+    }
+}
+
 /* ---- Dynamic libraries ---- */
 
 static char bytes[1 << 20];

@@ -65,12 +65,20 @@ struct tour {
     uint64_t ticks;
     int64_t latest_ns; /* the longest that a tick was late */
     uint64_t wall_ns;
-    pintle_stats when_blocked, at_end;
+    uint32_t most_threads, most_calls_in_flight;
+    pintle_stats at_end;
     pintle_result version, failed;
     unsigned wrong; /* how many of all things that were checked */
 };
 
 /* ---- The tasks ---- */
+
+static void look_at_stats(struct tour *tour) {
+    pintle_stats stats;
+    pintle_stats_get(&stats);
+    if (stats.threads > tour->most_threads) tour->most_threads = stats.threads;
+    if (stats.calls_in_flight > tour->most_calls_in_flight) tour->most_calls_in_flight = stats.calls_in_flight;
+}
 
 static void tick(void *arg) {
     struct tour *tour = arg;
@@ -80,6 +88,7 @@ static void tick(void *arg) {
         int64_t now_ns = pintle_now(), late_ns = now_ns - next_ns;
         if (late_ns > tour->latest_ns) tour->latest_ns = late_ns;
         tour->ticks++;
+        look_at_stats(tour);
         next_ns = late_ns < TICK_NS ? next_ns + TICK_NS : now_ns + TICK_NS;
     }
 }
@@ -136,7 +145,6 @@ static int start_blockers(struct tour *tour) {
     }
     if (status == STATUS_OK) pintle_event_wait(&tour->all_blocked, PINTLE_FOREVER);
     progress_stop(&progress);
-    pintle_stats_get(&tour->when_blocked);
     return status;
 }
 
@@ -218,13 +226,16 @@ static int tour_task(void *arg) {
 /* ---- The report ---- */
 
 static void print_call(const char *call, pintle_result result) {
-    printf("  %-28s %#-18" PRIx64 " %#-18" PRIx64 " %" PRIu32 "\n", call, (uint64_t)result.r1, (uint64_t)result.r2, result.err);
+    char message[256] = "";
+    if (result.err != 0) platform_error_text(result.err, message, sizeof message);
+    printf("  %-30s %#-18" PRIx64 " %#-18" PRIx64 " %" PRIu32 "%s%s\n", call, (uint64_t)result.r1, (uint64_t)result.r2,
+           result.err, message[0] != '\0' ? "  " : "", message);
 }
 
 static void print_calls(const struct tour *tour) {
     const struct worker *worker = &tour->workers[0];
     char call[64];
-    printf("\n  %-28s %-18s %-18s %s\n", "A few of the calls", "r1", "r2", "err");
+    printf("\n  %-30s %-18s %-18s %s\n", "A few of the calls", "r1", "r2", "err");
     print_call("zlibVersion()", tour->version);
     snprintf(call, sizeof call, "compressBound(%" PRIu64 ")", (uint64_t)worker->bytes);
     print_call(call, worker->bound);
@@ -234,20 +245,26 @@ static void print_calls(const struct tour *tour) {
     print_call(tour_failing_call, tour->failed);
 }
 
+/* How many of the tasks block in this way. */
+static unsigned blockers_of(const struct tour *tour, enum tour_block kind) {
+    return (tour->tasks + TOUR_BLOCKS - 1 - kind) / TOUR_BLOCKS;
+}
+
 static void print_figures(const struct tour *tour, size_t compressed_bytes) {
-    uint64_t threads = tour->when_blocked.threads > tour->at_end.threads ? tour->when_blocked.threads : tour->at_end.threads;
     printf("  zlib          %s, version %s\n", tour_zlib_name(), (const char *)tour->version.r1);
     printf("  file          %s, %s in %s chunks\n", tour->file_path, text_bytes(tour->bytes), text_count(tour->tasks));
-    printf("  blocked       %s tasks: in %s, %s, %s\n", text_count(tour->tasks), tour_block_names[TOUR_SLEEP],
-           tour_block_names[TOUR_WAIT], tour_block_names[TOUR_READ]);
     printf("  compressed    %s bytes to %s and back, every byte compared\n", text_count(tour->bytes),
            text_count(compressed_bytes));
+    printf("  meanwhile     %s tasks in %s, %s in %s, %s in %s\n", text_count(blockers_of(tour, TOUR_SLEEP)),
+           tour_block_names[TOUR_SLEEP], text_count(blockers_of(tour, TOUR_WAIT)), tour_block_names[TOUR_WAIT],
+           text_count(blockers_of(tour, TOUR_READ)), tour_block_names[TOUR_READ]);
     print_calls(tour);
     printf("\n");
-    printf("  calls made    %s, up to %s at once\n", text_count(tour->at_end.calls), text_count(tour->when_blocked.calls_in_flight));
-    printf("  threads       %s, nearly all of them inside blocking calls\n", text_count(threads));
+    printf("  calls made    %s, up to %s at the same time\n", text_count(tour->at_end.calls),
+           text_count(tour->most_calls_in_flight));
+    printf("  threads       %s, nearly all of them inside the calls that block\n", text_count(tour->most_threads));
     printf("  processors    %s\n", text_count(tour->at_end.processors));
-    printf("  ticks         %s of one every 5 ms; the longest stall was %s\n", text_count(tour->ticks),
+    printf("  ticks         %s, one every 5 ms; the longest stall was %s\n", text_count(tour->ticks),
            text_duration((uint64_t)tour->latest_ns));
     printf("  wall time     %s\n\n", text_duration(tour->wall_ns));
 }

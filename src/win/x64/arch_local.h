@@ -15,7 +15,8 @@ static inline void *arch_self_before_switch(void) {
     uint64_t index = pintle_tls_index;
     void *self;
     if (__builtin_expect(index >= 64, 0)) return os_self();
-    __asm__("movq %%gs:0x1480(,%1,8), %0" : "=r"(self) : "r"(index));
+    /* volatile: else it may be moved up, before the index is checked. */
+    __asm__ volatile("movq %%gs:0x1480(,%1,8), %0" : "=r"(self) : "r"(index));
     return self;
 }
 

@@ -162,14 +162,14 @@ arch_call_on_thread:
     load_self \name
     cmpl    $\words, %r8d
     ja      6f
+    testq   %rdx, %rdx
+    jz      6f
     testq   %r10, %r10
     jz      syscall_outside
     movq    THREAD_CALL(%r10), %rax
     movq    THREAD_STACK_TOP(%r10), %r11
     testb   $CALL_FLAGS_MASK, %al
     jnz     syscall_outside
-    testq   %rdx, %rdx
-    jz      syscall_outside         /* which reports it */
     movq    %r9, 32(%rsp)           /* a1 home: a1 … aN are an array now */
     enter   %rdx
     movl    %r8d, %r8d
@@ -203,7 +203,7 @@ arch_call_on_thread:
     call    *%rax
     wrapper_end \frame
 6:  movl    $\words, %r9d
-    jmp     syscall_too_many
+    jmp     syscall_refused
     load_self_cold \name, syscall_outside
     .seh_endproc
 .endm
@@ -214,7 +214,7 @@ arch_call_on_thread:
     wrapper pintle_syscall12, 12, 96
     wrapper pintle_syscall15, 15, 128
 
-/* A wrapper called in a call, on a foreign thread, or wrongly: the stack as at the wrapper's entry. */
+/* A wrapper called in a call or on a foreign thread: the stack as at the wrapper's entry. */
     .p2align 4
     .seh_proc syscall_outside
 syscall_outside:
