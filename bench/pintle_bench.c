@@ -16,6 +16,7 @@ struct job {
     const struct bench_row *row;
     struct plan plan;
     double *samples;
+    bool stats;
 };
 
 _Noreturn void bench_fail(int code, const char *what) {
@@ -48,11 +49,25 @@ static void run_row(void *arg) {
     job->row->run(&job->plan, job->samples);
 }
 
+/* Tells what else went on: a row that should be quiet and is not. */
+static void print_stats(void) {
+    pintle_stats stats;
+    pintle_stats_get(&stats);
+    fprintf(stderr,
+            "spawned %llu, switches %llu, steals %llu, calls %llu, retakes %llu, slow leaves %llu, handoffs %llu, "
+            "lent %llu, threads started %llu\n",
+            (unsigned long long)stats.tasks_spawned, (unsigned long long)stats.switches,
+            (unsigned long long)stats.steals, (unsigned long long)stats.calls, (unsigned long long)stats.retakes,
+            (unsigned long long)stats.slow_leaves, (unsigned long long)stats.handoffs, (unsigned long long)stats.lent,
+            (unsigned long long)stats.threads_started);
+}
+
 /* The rows run in a task of their own: the main task belongs to the program's first thread, others to none. */
 static int main_task(void *arg) {
     pintle_task *task;
     bench_must(pintle_spawn(&task, run_row, arg), "pintle_spawn");
     bench_must(pintle_join(task, PINTLE_FOREVER), "pintle_join");
+    if (((struct job *)arg)->stats) print_stats();
     return 0;
 }
 
@@ -71,6 +86,7 @@ static void usage(FILE *to) {
                 "  --warmup N      slices before them that are not counted (10)\n"
                 "  --iterations N  rounds of the loop in a slice (10000)\n"
                 "  --processors N  tasks that run at the same time (1)\n"
+                "  --stats         the runtime's own figures, on standard error\n"
                 "rows:\n");
     for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++) {
         for (const struct bench_row *row = tables[i]; row->name != NULL; row++) {
@@ -95,16 +111,18 @@ int main(int argc, char **argv) {
         {"warmup", required_argument, NULL, 'w'},
         {"iterations", required_argument, NULL, 'i'},
         {"processors", required_argument, NULL, 'p'},
+        {"stats", no_argument, NULL, 't'},
         {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
     };
-    struct job job = {NULL, {.slices = 100, .warmup = 10, .iterations = 10000, .processors = 1}, NULL};
+    struct job job = {NULL, {.slices = 100, .warmup = 10, .iterations = 10000, .processors = 1}, NULL, false};
     for (int option; (option = getopt_long(argc, argv, "h", options, NULL)) != -1;) {
         switch (option) {
         case 's': job.plan.slices = number("slices", optarg, 1); break;
         case 'w': job.plan.warmup = number("warmup", optarg, 0); break;
         case 'i': job.plan.iterations = number("iterations", optarg, 1); break;
         case 'p': job.plan.processors = number("processors", optarg, 1); break;
+        case 't': job.stats = true; break;
         case 'h': usage(stdout); return 0;
         default: usage(stderr); return 2;
         }

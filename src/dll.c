@@ -141,15 +141,14 @@ static int symbol_in_call(void *arg) {
 static int native_symbol(void *native, const char *dll_name, const char *name, unsigned ordinal, void **out_address) {
     struct symbol_request request = {.native = native, .name = ordinal != 0 ? NULL : name, .ordinal = ordinal};
     pintle_call(symbol_in_call, &request);
+    /* The system's message says no more ("procedure not found"), or something else ("no such file"). */
+    if (request.address == NULL && ordinal != 0) {
+        return error_set(PINTLE_ENOTFOUND, request.os_code, "DLL '%s' has no export with ordinal %u", dll_name,
+                         ordinal);
+    }
     if (request.address == NULL) {
-        char text[128];
-        os_error_text(request.os_code, text, sizeof text);
-        if (ordinal != 0) {
-            return error_set(PINTLE_ENOTFOUND, request.os_code, "DLL '%s' has no export with ordinal %u: %s", dll_name,
-                             ordinal, text);
-        }
-        return error_set(PINTLE_ENOTFOUND, request.os_code,
-                         "DLL '%s' has no export '%s': %s (names are case-sensitive)", dll_name, name, text);
+        return error_set(PINTLE_ENOTFOUND, request.os_code, "DLL '%s' has no export '%s' (names are case-sensitive)",
+                         dll_name, name);
     }
     *out_address = request.address;
     return 0;
@@ -230,7 +229,8 @@ static int check_arguments(const pintle_dll *dll, const char *name, const void *
     if (name == NULL || name[0] == '\0') {
         return error_set(PINTLE_EINVAL, 0, "%s: no name is given (DLL '%s')", function, dll->path);
     }
-    if (out == NULL) return error_set(PINTLE_EINVAL, 0, "%s: out is NULL ('%s' of DLL '%s')", function, name, dll->path);
+    if (out == NULL)
+        return error_set(PINTLE_EINVAL, 0, "%s: out is NULL ('%s' of DLL '%s')", function, name, dll->path);
     return 0;
 }
 
@@ -238,9 +238,10 @@ int pintle_dll_find_with(pintle_dll *dll, const char *name, unsigned flags, pint
     int code = check_arguments(dll, name, out, "pintle_dll_find");
     if (code != 0) return code;
     if ((flags & ~(unsigned)PROC_FLAGS) != 0) {
-        return error_set(PINTLE_EINVAL, 0,
-                         "pintle_dll_find_with: flags 0x%x for '%s': only PINTLE_FLOATS and PINTLE_FLOAT_RESULT are known",
-                         flags, name);
+        return error_set(
+            PINTLE_EINVAL, 0,
+            "pintle_dll_find_with: flags 0x%x for '%s': only PINTLE_FLOATS and PINTLE_FLOAT_RESULT are known", flags,
+            name);
     }
     return dll_find(dll, name, 0, flags, out);
 }
@@ -255,7 +256,8 @@ int pintle_dll_find_ordinal(pintle_dll *dll, unsigned ordinal, pintle_proc **out
     int code = check_arguments(dll, name, out, "pintle_dll_find_ordinal");
     if (code != 0) return code;
     if (!os_dll_has_ordinals()) {
-        return error_set(PINTLE_ENOTSUP, 0, "'%s' of '%s': exports have no ordinals here; use the name", name, dll->path);
+        return error_set(PINTLE_ENOTSUP, 0, "'%s' of '%s': exports have no ordinals here; use the name", name,
+                         dll->path);
     }
     if (ordinal == 0 || ordinal > ORDINAL_MOST) {
         return error_set(PINTLE_EINVAL, 0, "ordinal %u of DLL '%s': ordinals go from 1 to %d", ordinal, dll->path,
@@ -275,7 +277,7 @@ static _Atomic(void *) *code_of(pintle_proc *proc) { return (_Atomic(void *) *)&
 
 /* Whoever comes first binds; the others find the same address. The DLL is never closed, so a second load of it by a
  * racing binder only raises a count. */
-static COLD int bind(pintle_proc *proc) {
+static COLD int proc_bind(pintle_proc *proc) {
     void *native, *address, *unbound = NULL;
     if (proc->dll_name == NULL || proc->proc_name == NULL) {
         return error_set(PINTLE_EINVAL, 0, "a pintle_proc without names: make it with PINTLE_PROC or pintle_dll_find");
@@ -288,7 +290,7 @@ static COLD int bind(pintle_proc *proc) {
 
 int pintle_proc_bind(pintle_proc *proc) {
     if (proc == NULL) return error_set(PINTLE_EINVAL, 0, "pintle_proc_bind: proc is NULL");
-    return atomic_load_acquire(code_of(proc)) != NULL ? 0 : bind(proc);
+    return atomic_load_acquire(code_of(proc)) != NULL ? 0 : proc_bind(proc);
 }
 
 pintle_code pintle_proc_code(pintle_proc *proc) {

@@ -4,10 +4,10 @@
 #include "drain.h"
 
 enum {
-    LINES_FIRST = 16,   /* 64 slots: no line is shared up to 16 threads */
-    LINES_MOST = 4096,  /* 16,384 slots; more callers than that are counted without a name */
+    LINES_FIRST = 16,  /* 64 slots: no line is shared up to 16 threads */
+    LINES_MOST = 4096, /* 16,384 slots; more callers than that are counted without a name */
     GROWTH = 4,
-    NAMES_MOST = 3      /* in a report */
+    NAMES_MOST = 3 /* in a report */
 };
 
 static struct drain_table *table_new(uint32_t line_count) {

@@ -59,8 +59,10 @@ struct drain_slot *drain_claim_slow(struct drain *drain, uint32_t line, uintptr_
 
 /* Leaves what drain_enter entered. */
 static inline void drain_leave(struct drain *drain, struct drain_slot *slot) {
-    if (UNLIKELY(slot == &drain->uncounted)) atomic_sub_seq_cst(&drain->nameless, 1);
-    else atomic_store_release(&slot->who, 0);
+    if (UNLIKELY(slot == &drain->uncounted))
+        atomic_sub_seq_cst(&drain->nameless, 1);
+    else
+        atomic_store_release(&slot->who, 0);
 }
 
 /* The caller's slot until drain_leave; NULL: closing. `what` must outlive the drain. */

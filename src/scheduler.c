@@ -149,13 +149,9 @@ bool sched_has_work(void) {
 
 /* ---- Leaving and arriving ---- */
 
-struct thread *task_only(const char *function) {
-    struct thread *thread = arch_self_before_switch();
-    if (UNLIKELY(thread == NULL || thread->task == NULL)) panic("%s was called on a thread that runs no task", function);
-    if (UNLIKELY((atomic_load_relaxed(&thread->call) & CALL_FLAGS_MASK) != CALL_OUT)) {
-        panic("%s was called from inside a foreign call", function);
-    }
-    return thread;
+void task_only_refuse(const struct thread *thread, const char *function) {
+    if (thread == NULL || thread->task == NULL) panic("%s was called on a thread that runs no task", function);
+    panic("%s was called from inside a foreign call", function);
 }
 
 static inline void errors_save(struct thread *thread, struct pintle_task *task) {
@@ -188,23 +184,25 @@ static inline struct pintle_task *pick_direct(struct processor *processor, bool 
     return task;
 }
 
-void depart(struct thread *thread, enum left_kind kind) {
+static COLD void depart_bound(struct thread *thread, struct pintle_task *task, enum left_kind kind) {
+    task->bound = thread;
+    if (kind == LEFT_EXIT) {
+        thread->ends = true; /* its thread-local state is not to be trusted */
+    } else {
+        thread->reserved = task;
+    }
+}
+
+/* Inlined into each way of leaving, all of it but the cold parts; ends in a tail call. */
+static inline __attribute__((always_inline)) void depart_as(struct thread *thread, enum left_kind kind) {
     struct pintle_task *task = thread->task, *to = NULL;
     struct processor *processor = thread_processor(thread);
-    if (UNLIKELY((atomic_load_relaxed(&thread->call) & CALL_FLAGS_MASK) != CALL_OUT)) {
-        fatal("task %llu is scheduled while it is in a foreign call", (unsigned long long)task->id);
-    }
     errors_save(thread, task);
     thread->left = task;
     thread->left_kind = kind;
     task->bound = NULL;
     if (UNLIKELY(is_bound(thread, task))) {
-        task->bound = thread;
-        if (kind == LEFT_EXIT) {
-            thread->ends = true; /* its thread-local state is not to be trusted */
-        } else {
-            thread->reserved = task;
-        }
+        depart_bound(thread, task, kind);
     } else if (LIKELY(processor != NULL && !thread->is_home && atomic_load_relaxed(&thread->attention) == 0)) {
         to = pick_direct(processor, kind != LEFT_YIELD);
         if (to != NULL && UNLIKELY(to->bound != NULL)) {
@@ -216,11 +214,30 @@ void depart(struct thread *thread, enum left_kind kind) {
     if (LIKELY(to != NULL)) {
         counter_add(&processor->switches, 1);
         start_task(thread, to);
-        arch_switch(task, to, thread); /* both are tail calls */
+        arch_switch(task, to, thread);
+    } else {
+        thread->task = NULL;
+        arch_switch_loop(task, thread);
+    }
+}
+
+void depart(struct thread *thread, enum left_kind kind) {
+    if (UNLIKELY((atomic_load_relaxed(&thread->call) & CALL_FLAGS_MASK) != CALL_OUT)) {
+        fatal("task %llu is scheduled while it is in a foreign call", (unsigned long long)thread->task->id);
+    }
+    depart_as(thread, kind);
+}
+
+void pintle_yield(void) {
+    struct thread *thread = task_only("pintle_yield");
+    struct processor *processor = thread_processor(thread);
+    /* Alone here: nothing to go to, but for the turn at which timers and the global queue are looked at. */
+    if (runq_is_empty(&processor->runq) && atomic_load_relaxed(&sched.global_count) == 0 &&
+        atomic_load_relaxed(&thread->attention) == 0 && (processor->tick + 1) % GLOBAL_INTERVAL != 0) {
+        processor->tick++;
         return;
     }
-    thread->task = NULL;
-    arch_switch_loop(task, thread);
+    depart_as(thread, LEFT_YIELD);
 }
 
 static void arrived_exit(struct thread *thread, struct pintle_task *task) {
@@ -260,39 +277,40 @@ static void arrived_queue(struct thread *thread, struct pintle_task *task) {
     push_next(processor, task);
 }
 
-static inline void arrived_yield(struct thread *thread, struct pintle_task *task) {
-    struct processor *processor = thread_processor(thread);
-    task_set_state(task, TASK_RUNNING, TASK_RUNNABLE);
-    /* Alone in the ring, it would be the next again, before those in the global queue. */
-    if (UNLIKELY(atomic_load_relaxed(&sched.global_count) != 0 && runq_is_empty(&processor->runq))) {
-        struct task_list list = { 0 };
-        task_list_push(&list, task);
-        push_global_list(&list);
-    } else {
-        push_ring(processor, task);
-    }
-    if (UNLIKELY(atomic_load_relaxed(&sched.idle_count) != 0)) sched_wake();
+/* Off the straight way: the ring is full, or the task would be the next again, before those in the global queue. */
+static COLD void arrived_yield_slow(struct processor *processor, struct pintle_task *task) {
+    struct task_list list = { 0 };
+    if (!runq_is_empty(&processor->runq) && runq_push(&processor->runq, task, &list)) return;
+    if (list.first == NULL) task_list_push(&list, task);
+    push_global_list(&list);
 }
 
-void arrived(struct thread *thread) {
-    struct pintle_task *task = thread->left;
-    enum left_kind kind = thread->left_kind;
-    if (LIKELY(kind == LEFT_YIELD)) {
-        thread->left_kind = LEFT_NONE;
-        arrived_yield(thread, task);
-        return;
-    }
-    if (kind == LEFT_NONE) return;
-    thread->left_kind = LEFT_NONE;
-    thread->left = NULL;
+static __attribute__((noinline)) void arrived_other(struct thread *thread, struct pintle_task *task, enum left_kind kind) {
     if (kind == LEFT_PARK) {
         task_set_state(task, TASK_RUNNING, TASK_WAITING);
         sleeper_saved(&task->sleeper);
     } else if (kind == LEFT_EXIT) {
         arrived_exit(thread, task);
-    } else {
+    } else if (kind == LEFT_QUEUE) {
         arrived_queue(thread, task);
     }
+}
+
+void arrived(struct thread *thread) {
+    struct pintle_task *task = thread->left;
+    struct processor *processor = thread_processor(thread);
+    enum left_kind kind = thread->left_kind;
+    thread->left_kind = LEFT_NONE;
+    if (UNLIKELY(kind != LEFT_YIELD)) {
+        arrived_other(thread, task, kind);
+        return;
+    }
+    task_set_state(task, TASK_RUNNING, TASK_RUNNABLE);
+    if (UNLIKELY(atomic_load_relaxed(&sched.global_count) != 0 && runq_is_empty(&processor->runq)) ||
+        UNLIKELY(!runq_try_push(&processor->runq, task))) {
+        arrived_yield_slow(processor, task);
+    }
+    if (UNLIKELY(atomic_load_relaxed(&sched.idle_count) != 0)) sched_wake();
 }
 
 /* ---- The loop ---- */

@@ -72,8 +72,16 @@ void depart(struct thread *thread, enum left_kind kind);
 void arrived(struct thread *thread);
 /* The thread's life without a task. Called by arch_thread_run and by the switches to the loop. */
 void sched_loop(struct thread *thread);
-/* The calling task; panics with the function's name where there is none, or in a call. */
-struct thread *task_only(const char *function);
+/* The calling task's thread; panics with the function's name where there is no task, or in a call. */
+NORETURN COLD void task_only_refuse(const struct thread *thread, const char *function);
+static inline struct thread *task_only(const char *function) {
+    struct thread *thread = arch_self_before_switch();
+    if (UNLIKELY(thread == NULL || thread->task == NULL ||
+                 (atomic_load_relaxed(&thread->call) & CALL_FLAGS_MASK) != CALL_OUT)) {
+        task_only_refuse(thread, function);
+    }
+    return thread;
+}
 /* Whether any ring, next slot or the global queue has work. A hint. */
 bool sched_has_work(void);
 

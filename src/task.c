@@ -195,17 +195,6 @@ pintle_task *pintle_self(void) {
 uint64_t pintle_task_id(const pintle_task *task) { return task != NULL ? task->id : 0; }
 const char *pintle_task_name(const pintle_task *task) { return task != NULL ? task->name : ""; }
 
-void pintle_yield(void) {
-    struct thread *thread = task_only("pintle_yield");
-    struct processor *processor = thread_processor(thread);
-    /* Alone here: nothing to go to, but for the turn at which timers and the global queue are looked at. */
-    if (runq_is_empty(&processor->runq) && atomic_load_relaxed(&sched.global_count) == 0 &&
-        atomic_load_relaxed(&thread->attention) == 0 && ++processor->tick % 64 != 0) {
-        return;
-    }
-    depart(thread, LEFT_YIELD);
-}
-
 /* ---- Sleeping and pins ---- */
 
 int pintle_sleep_until(int64_t deadline_ns) {

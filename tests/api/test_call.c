@@ -196,6 +196,7 @@ CASE(call_may_use_500_kb_of_the_threads_stack) {
 
 typedef struct errors_findings {
     atomic_uint next_id, wrong_errno, wrong_last_error, rounds;
+    atomic_uint wrong_after[16]; /* of these, after which operation */
 } errors_findings;
 
 static int compute_50_us(void *arg) {
@@ -214,7 +215,8 @@ static void errors_task(void *arg) {
 #if defined(_WIN32)
         helper_set_last_error((uint32_t)value + 500000);
 #endif
-        switch (helper_random_below(&random, 16)) {
+        unsigned operation = helper_random_below(&random, 16);
+        switch (operation) {
         case 0: pintle_sleep(PINTLE_US(10)); break;
         case 1: pintle_call(compute_50_us, NULL); break;
         case 2: pintle_call_blocking(helper_return_at_once, NULL); break;
@@ -227,10 +229,15 @@ static void errors_task(void *arg) {
         case 4: pintle_call(helper_return_at_once, NULL); break;
         default: pintle_yield(); break;
         }
-        if (helper_errno() != value) atomic_fetch_add(&findings->wrong_errno, 1);
+        bool wrong = helper_errno() != value;
+        if (wrong) atomic_fetch_add(&findings->wrong_errno, 1);
 #if defined(_WIN32)
-        if (helper_last_error() != (uint32_t)value + 500000) atomic_fetch_add(&findings->wrong_last_error, 1);
+        if (helper_last_error() != (uint32_t)value + 500000) {
+            atomic_fetch_add(&findings->wrong_last_error, 1);
+            wrong = true;
+        }
 #endif
+        if (wrong) atomic_fetch_add(&findings->wrong_after[operation], 1);
         atomic_fetch_add(&findings->rounds, 1);
     }
 }
@@ -246,6 +253,8 @@ CASE(error_numbers_stay_with_task_across_yields_calls_and_threads) {
         errors_findings findings = {0};
         ck_assert_int_eq(helper_run(errors_main, &findings, processors), 0);
         ck_assert_uint_eq(findings.rounds, 40 * 200);
+        for (unsigned i = 0; i < 16; i++)
+            ck_assert_msg(findings.wrong_after[i] == 0, "%u wrong after operation %u", findings.wrong_after[i], i);
         ck_assert_uint_eq(findings.wrong_errno, 0);
         ck_assert_uint_eq(findings.wrong_last_error, 0);
     }
@@ -340,7 +349,10 @@ static int crowd_main(void *arg) {
     c->returned_early = atomic_load(&c->returned);
     pintle_stats_get(&c->blocked);
     helper_gate_open(&c->gate);
-    helper_compute(PINTLE_MS(2)); /* they come back while the processor is not theirs */
+    /* They come back while the processor is not theirs: this task keeps it until all are out of their calls. */
+    int64_t give_up = pintle_after(PINTLE_S(5));
+    do pintle_stats_get(&c->after);
+    while (c->after.calls_in_flight > 0 && pintle_now() < give_up);
     c->failed += helper_join_all(tasks, c->count);
     pintle_stats_get(&c->after);
     return 5;

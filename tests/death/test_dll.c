@@ -7,7 +7,8 @@ static void assert_panics(const char *child, const char *call, const char *name)
     static char text[65536];
     int status = child_run(child, text, sizeof text);
     ck_assert_msg(status == EXIT_PANIC, "%s ended with %d, not %d:\n%s", child, status, EXIT_PANIC, text);
-    ck_assert_msg(strstr(text, call) != NULL && strstr(text, name) != NULL, "no \"%s\" and \"%s\" in:\n%s", call, name, text);
+    ck_assert_msg(strstr(text, call) != NULL && strstr(text, name) != NULL, "no \"%s\" and \"%s\" in:\n%s", call, name,
+                  text);
 }
 
 static pintle_dll *open_plugin(void) {

@@ -171,6 +171,25 @@ EXPORT word words_stack_bounds(word *out) {
 EXPORT word words_backtrace(void **out_frames, word count) {
     return RtlCaptureStackBackTrace(0, (ULONG)count, out_frames, NULL);
 }
+/* The same by the unwind data alone, frame by frame, whatever the TEB says, until there is no caller any more. */
+EXPORT word words_unwind(void **out_frames, word count) {
+    CONTEXT context;
+    word found = 0;
+    RtlCaptureContext(&context);
+    while (found < count && context.Rip != 0) {
+        DWORD64 image = 0, frame = 0;
+        void *handler_data = NULL;
+        RUNTIME_FUNCTION *function = RtlLookupFunctionEntry(context.Rip, &image, NULL);
+        out_frames[found++] = (void *)(uintptr_t)context.Rip;
+        if (function == NULL) { /* a leaf: the return address is on top */
+            context.Rip = *(DWORD64 *)context.Rsp;
+            context.Rsp += 8;
+        } else {
+            RtlVirtualUnwind(UNW_FLAG_NHANDLER, image, context.Rip, function, &context, &handler_data, &frame, NULL);
+        }
+    }
+    return found;
+}
 /* Raises an exception and handles it in a vectored handler of its own. */
 static LONG CALLBACK continue_own(EXCEPTION_POINTERS *pointers) {
     if (pointers->ExceptionRecord->ExceptionCode != 0xE0001234) return EXCEPTION_CONTINUE_SEARCH;

@@ -662,22 +662,25 @@ CASE(stack_bounds_of_the_teb_are_the_threads_in_a_call_and_the_tasks_outside) {
     ck_assert_uint_eq(after[2], s.main_bounds[2]);
 }
 
+enum { BY_3, BY_15, BY_N, WALKS };
+
 typedef struct backtrace {
-    void *backtrace;
-    void *frames[62], *frames15[62], *frames_n[62], *frames_task[62];
-    word count, count15, count_n, count_task;
-    word words[8];
+    void *walk;
+    void *frames[WALKS][62];
+    word count[WALKS];
+    void *own_frames[62];
+    word own_count;
 } backtrace;
 
 __attribute__((noinline)) static void backtrace_of_task(backtrace *b) {
-    b->count = pintle_syscall(b->backtrace, 2, pintle_word_ptr(b->frames), 62, 0).r1;
-    b->count15 = pintle_syscall15(b->backtrace, 2, pintle_word_ptr(b->frames15), 62, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0).r1;
-    word words[20] = {pintle_word_ptr(b->frames_n), 62};
-    b->count_n = pintle_syscalln(b->backtrace, 20, words).r1;
-    b->count_task = RtlCaptureStackBackTrace(0, 62, b->frames_task, NULL);
+    word words[20] = {pintle_word_ptr(b->frames[BY_N]), 62};
+    b->count[BY_3] = pintle_syscall(b->walk, 2, pintle_word_ptr(b->frames[BY_3]), 62, 0).r1;
+    b->count[BY_15] = pintle_syscall15(b->walk, 2, pintle_word_ptr(b->frames[BY_15]), 62, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0).r1;
+    b->count[BY_N] = pintle_syscalln(b->walk, 20, words).r1;
+    b->own_count = RtlCaptureStackBackTrace(0, 62, b->own_frames, NULL);
     __asm__ volatile("" ::: "memory"); /* no tail call */
 }
-static int backtrace_main(void *arg) {
+__attribute__((noinline)) static int backtrace_main(void *arg) {
     backtrace_of_task(arg);
     return 0;
 }
@@ -692,18 +695,31 @@ static bool frames_hold(void *const *frames, word count, void *fn) {
     }
     return false;
 }
+static void assert_frames(void *const *frames, word count, void *fn, const char *name, int walk) {
+    ck_assert_uint_ge(count, 2);
+    ck_assert_uint_lt(count, 30); /* it ends at the task's first frame */
+    for (word k = 0; k < count; k++) ck_assert_ptr_nonnull(frames[k]);
+    ck_assert_msg(frames_hold(frames, count, fn), "walk %d: no frame of %s", walk, name);
+}
 
+/* The system's own walk goes as far as the TEB's bounds allow, which are the thread's inside a call: to the task's
+ * youngest frame. */
 CASE(backtrace_in_a_dll_crosses_into_the_task_and_ends) {
-    backtrace b = {.backtrace = need("words_backtrace")};
+    backtrace b = {.walk = need("words_backtrace")};
     ck_assert_int_eq(pintle_run(backtrace_main, &b, NULL), 0);
-    void *const *frames[4] = {b.frames, b.frames15, b.frames_n, b.frames_task};
-    word counts_seen[4] = {b.count, b.count15, b.count_n, b.count_task};
-    for (int i = 0; i < 4; i++) {
-        ck_assert_uint_ge(counts_seen[i], i == 3 ? 2 : 4);
-        ck_assert_uint_lt(counts_seen[i], 30); /* it ends at the task's first frame */
-        ck_assert_msg(frames_hold(frames[i], counts_seen[i], (void *)backtrace_of_task), "walk %d: no frame of the task", i);
-        ck_assert_msg(frames_hold(frames[i], counts_seen[i], (void *)backtrace_main), "walk %d: no frame of main", i);
-        for (word k = 0; k < counts_seen[i]; k++) ck_assert_ptr_nonnull(frames[i][k]);
+    for (int i = 0; i < WALKS; i++)
+        assert_frames(b.frames[i], b.count[i], (void *)backtrace_of_task, "the task", i);
+    assert_frames(b.own_frames, b.own_count, (void *)backtrace_of_task, "the task", WALKS);
+    assert_frames(b.own_frames, b.own_count, (void *)backtrace_main, "main", WALKS);
+}
+
+CASE(unwinding_from_a_dll_reaches_the_tasks_first_frame_and_ends) {
+    backtrace b = {.walk = need("words_unwind")};
+    ck_assert_int_eq(pintle_run(backtrace_main, &b, NULL), 0);
+    for (int i = 0; i < WALKS; i++) {
+        assert_frames(b.frames[i], b.count[i], b.walk, "the DLL", i);
+        assert_frames(b.frames[i], b.count[i], (void *)backtrace_of_task, "the task", i);
+        assert_frames(b.frames[i], b.count[i], (void *)backtrace_main, "main", i);
     }
 }
 

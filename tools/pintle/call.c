@@ -117,9 +117,12 @@ static int read_command_line(struct command_line *line, int argc, char **argv) {
             int status = read_option(line, argc, argv);
             if (status != STATUS_OK) return status;
         } else {
-            if (line->target == NULL) line->target = word;
-            else if (line->count <= WORDS_MOST) line->arguments[line->count++] = word;
-            else return fail("more than %d arguments: a call carries no more", WORDS_MOST);
+            if (line->target == NULL)
+                line->target = word;
+            else if (line->count <= WORDS_MOST)
+                line->arguments[line->count++] = word;
+            else
+                return fail("more than %d arguments: a call carries no more", WORDS_MOST);
             optind++;
         }
     }
@@ -145,9 +148,12 @@ static int read_request(struct call_request *request, int argc, char **argv, boo
     int status = read_command_line(line, argc, argv);
     *out_wants_help = line->wants_help;
     if (status == STATUS_OK && !line->wants_help) {
-        if (line->target == NULL) status = fail_usage("call", "what is to be called? DLL!PROC is missing");
-        else status = read_target(request, line->target);
-        if (status == STATUS_OK && !words_parse(&request->words, line->count, line->arguments, complaint, sizeof complaint)) {
+        if (line->target == NULL)
+            status = fail_usage("call", "what is to be called? DLL!PROC is missing");
+        else
+            status = read_target(request, line->target);
+        if (status == STATUS_OK &&
+            !words_parse(&request->words, line->count, line->arguments, complaint, sizeof complaint)) {
             status = fail("%s", complaint);
         }
     }
@@ -158,16 +164,16 @@ static int read_request(struct call_request *request, int argc, char **argv, boo
 static int check_limits(const struct call_request *request) {
     const struct words *words = &request->words;
     if (request->tasks * request->repeat > CALLS_MOST) {
-        return fail("%" PRIu64 " tasks with %" PRIu64 " calls each: %d calls are the most", request->tasks, request->repeat,
-                    CALLS_MOST);
+        return fail("%s tasks with %s calls each: %s calls are the most", text_count(request->tasks),
+                    text_count(request->repeat), text_count(CALLS_MOST));
     }
     if (words->block_bytes * request->tasks > BLOCKS_BYTES_MOST) {
         return fail("the arguments take %" PRIu64 " bytes in each of %" PRIu64 " tasks: more than 4 GB",
                     (uint64_t)words->block_bytes, request->tasks);
     }
     if (platform_needs_float_mask() && words->last_float > FLOAT_WORDS_MOST) {
-        return fail("argument '%s' is number %u: only the first %d can be floating-point", words->list[words->last_float - 1].argument,
-                    words->last_float, FLOAT_WORDS_MOST);
+        return fail("argument '%s' is number %u: only the first %d can be floating-point",
+                    words->list[words->last_float - 1].argument, words->last_float, FLOAT_WORDS_MOST);
     }
     return STATUS_OK;
 }
@@ -182,8 +188,11 @@ static int open_dll(const char *name, pintle_dll **out) {
     }
     int code = pintle_dll_open_system(out, name);
     if (code == 0) return STATUS_OK;
-    if (code != PINTLE_ENOTFOUND || !platform_beside_program(name, path, sizeof path) || !platform_file_exists(path)) {
-        return fail_with_error();
+    if (code != PINTLE_ENOTFOUND) return fail_with_error();
+    if (!platform_beside_program(name, path, sizeof path) || !platform_file_exists(path)) {
+        pintle_error error;
+        pintle_error_get(&error);
+        return fail("%s (nor is it beside this program)", error.text);
     }
     return pintle_dll_open(out, path, 0) == 0 ? STATUS_OK : fail_with_error();
 }
@@ -244,8 +253,10 @@ static void make_calls(void *arg) {
     for (uint64_t i = 0; i < request->repeat; i++) {
         words_prepare(&request->words, block, call.args);
         int64_t start_ns = pintle_now();
-        if (request->blocking) pintle_call_blocking(call_here, &call);
-        else call_here(&call);
+        if (request->blocking)
+            pintle_call_blocking(call_here, &call);
+        else
+            call_here(&call);
         durations_ns[i] = (uint64_t)(pintle_now() - start_ns);
         atomic_store_explicit(&run->made[caller->number], (uint32_t)(i + 1), memory_order_relaxed);
     }

@@ -5,19 +5,18 @@
 #include "platform.h"
 #include "words.h"
 
-static const char help[] =
-    "Calls into DLLs and shared objects from light tasks that cannot stall each other.\n"
-    "\n"
-    "  pintle call DLL!PROC [ARGUMENT…]   calls an export and prints what it returns\n"
-    "  pintle tour                        compresses a file in 1,000 tasks while 1,000 others\n"
-    "                                     sit in blocking calls, and shows what it took\n"
-    "  pintle COMMAND --help              all about a command\n"
-    "  pintle --version\n"
-    "\n"
+static const char help[] = "Calls into DLLs and shared objects from light tasks that cannot stall each other.\n"
+                           "\n"
+                           "  pintle call DLL!PROC [ARGUMENT…]   calls an export and prints what it returns\n"
+                           "  pintle tour                        compresses a file in 1,000 tasks while 1,000 others\n"
+                           "                                     sit in blocking calls, and shows what it took\n"
+                           "  pintle COMMAND --help              all about a command\n"
+                           "  pintle --version\n"
+                           "\n"
 #if defined(_WIN32)
-    "For example: pintle call user32.dll!GetSystemMetrics 0\n";
+                           "For example: pintle call user32.dll!GetSystemMetrics 0\n";
 #else
-    "For example: pintle call libz.so.1!crc32 0 s:123456789 9\n";
+                           "For example: pintle call libz.so.1!crc32 0 s:123456789 9\n";
 #endif
 
 /* ---- Complaints ---- */

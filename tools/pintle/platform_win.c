@@ -113,7 +113,8 @@ bool platform_find_large_file(uint64_t most_bytes, char *out_path, size_t path_b
     if (search == INVALID_HANDLE_VALUE) return false;
     do {
         uint64_t bytes = (uint64_t)found.nFileSizeHigh << 32 | found.nFileSizeLow;
-        if ((found.dwFileAttributes & FILE_ATTRIBUTE_DIRECTORY) != 0 || bytes <= best_bytes || bytes > most_bytes) continue;
+        if ((found.dwFileAttributes & FILE_ATTRIBUTE_DIRECTORY) != 0 || bytes <= best_bytes || bytes > most_bytes)
+            continue;
         best_bytes = bytes;
         wcscpy(best, found.cFileName);
     } while (FindNextFileW(search, &found));

@@ -10,14 +10,16 @@ static void show(void *arg) {
     struct progress *progress = arg;
     bool shown = false;
     while (pintle_event_wait(&progress->over, pintle_after(shown ? PERIOD_NS : FIRST_NS)) == PINTLE_ETIMEDOUT) {
-        fprintf(stderr, "\r  %" PRIu64 " of %" PRIu64 " %s ", progress->done(progress->arg), progress->total, progress->what);
+        fprintf(stderr, "\r  %" PRIu64 " of %" PRIu64 " %s ", progress->done(progress->arg), progress->total,
+                progress->what);
         fflush(stderr);
         shown = true;
     }
     if (shown) fputs("\r\033[K", stderr);
 }
 
-void progress_start(struct progress *progress, const char *what, uint64_t total, uint64_t (*done)(void *arg), void *arg) {
+void progress_start(struct progress *progress, const char *what, uint64_t total, uint64_t (*done)(void *arg),
+                    void *arg) {
     *progress = (struct progress){.what = what, .total = total, .done = done, .arg = arg};
     pintle_event_init(&progress->over);
     if (!platform_has_terminal()) return;

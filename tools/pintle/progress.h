@@ -6,7 +6,7 @@
 #include <pintle.h>
 
 struct progress {
-    const char *what;           /* "calls" */
+    const char *what; /* "calls" */
     uint64_t total;
     uint64_t (*done)(void *arg); /* how many so far; called by another task */
     void *arg;
@@ -15,7 +15,8 @@ struct progress {
 };
 
 /* In a task. Each start needs its stop. */
-void progress_start(struct progress *progress, const char *what, uint64_t total, uint64_t (*done)(void *arg), void *arg);
+void progress_start(struct progress *progress, const char *what, uint64_t total, uint64_t (*done)(void *arg),
+                    void *arg);
 void progress_stop(struct progress *progress);
 
 #endif

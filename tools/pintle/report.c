@@ -79,8 +79,10 @@ static void print_times(const struct call_request *request, const struct call_ou
 static void print_dump_row(const unsigned char *bytes, size_t count, size_t offset) {
     printf("        %08" PRIx64 "  ", (uint64_t)offset);
     for (size_t i = 0; i < DUMP_ROW_BYTES; i++) {
-        if (i < count) printf("%02x ", bytes[i]);
-        else printf("   ");
+        if (i < count)
+            printf("%02x ", bytes[i]);
+        else
+            printf("   ");
         if (i == DUMP_ROW_BYTES / 2 - 1) putchar(' ');
     }
     printf(" |");
@@ -151,9 +153,12 @@ static void print_buffer(const unsigned char *bytes, size_t count) {
     for (size_t offset = 0; offset < shown; offset += DUMP_ROW_BYTES) {
         print_dump_row(bytes + offset, shown - offset < DUMP_ROW_BYTES ? shown - offset : DUMP_ROW_BYTES, offset);
     }
-    if (shown < count) printf("        %s more bytes%s\n", text_count(count - shown), used <= shown ? ", all zero" : "");
-    if (looks_utf16(bytes, count)) print_text_utf16(bytes, shown);
-    else print_text(bytes, shown);
+    if (shown < count)
+        printf("        %s more bytes%s\n", text_count(count - shown), used <= shown ? ", all zero" : "");
+    if (looks_utf16(bytes, count))
+        print_text_utf16(bytes, shown);
+    else
+        print_text(bytes, shown);
 }
 
 static void print_memory(const struct word *word, unsigned number, const unsigned char *block) {
@@ -165,12 +170,14 @@ static void print_memory(const struct word *word, unsigned number, const unsigne
         uint32_t value;
         memcpy(&value, bytes, sizeof value);
         printf("  %s after the call (argument %u)\n        unsigned   %" PRIu32 "\n        signed     %" PRId32
-               "\n        hex        0x%08" PRIx32 "\n", word->argument, number, value, (int32_t)value, value);
+               "\n        hex        0x%08" PRIx32 "\n",
+               word->argument, number, value, (int32_t)value, value);
     } else if (word->kind == WORD_U64) {
         uint64_t value;
         memcpy(&value, bytes, sizeof value);
         printf("  %s after the call (argument %u)\n        unsigned   %" PRIu64 "\n        signed     %" PRId64
-               "\n        hex        0x%016" PRIx64 "\n", word->argument, number, value, (int64_t)value, value);
+               "\n        hex        0x%016" PRIx64 "\n",
+               word->argument, number, value, (int64_t)value, value);
     }
 }
 

@@ -1,5 +1,6 @@
 /* tour.c: `pintle tour`: half of the tasks sit in calls that block, the other half compress and restore a file by calls
  * into zlib, and one task that should tick every 5 ms tells whether anything held anybody up. */
+#include <errno.h>
 #include <getopt.h>
 #include <stdatomic.h>
 
@@ -12,26 +13,25 @@ enum { TASKS_DEFAULT = 1000, TASKS_MOST = 9000, SLEEP_MS = 100 };
 static const int64_t TICK_NS = PINTLE_MS(5), STALL_NS_MOST = PINTLE_S(1);
 static const uint64_t FILE_BYTES_MOST = 64u << 20, FILE_BYTES_CHOSEN_MOST = 16u << 20;
 
-const char tour_help[] =
-    "Shows what Pintle does. 1,000 tasks cut a file of several MB into as many chunks and\n"
-    "compress and restore them by calls into zlib, a DLL that knows nothing of Pintle. All the\n"
-    "while 1,000 other tasks sit in calls that block. One more task should tick every 5 ms: how\n"
-    "late it was at worst is the longest that anything was held up. Every byte is compared.\n"
-    "\n"
-    "  pintle tour [--zlib PATH] [--file PATH] [--tasks N]\n"
-    "\n"
+const char tour_help[] = "Shows what Pintle does. 1,000 tasks cut a file of several MB into as many chunks and\n"
+                         "compress and restore them by calls into zlib, a DLL that knows nothing of Pintle. All the\n"
+                         "while 1,000 other tasks sit in calls that block. One more task should tick every 5 ms: how\n"
+                         "late it was at worst is the longest that anything was held up. Every byte is compared.\n"
+                         "\n"
+                         "  pintle tour [--zlib PATH] [--file PATH] [--tasks N]\n"
+                         "\n"
 #if defined(_WIN32)
-    "  --zlib PATH    the zlib to load (default: zlib1.dll beside this program, else the\n"
-    "                 system's)\n"
+                         "  --zlib PATH    the zlib to load (default: zlib1.dll beside this program, else the\n"
+                         "                 system's)\n"
 #else
-    "  --zlib PATH    the zlib to load (default: the system's libz.so.1)\n"
+                         "  --zlib PATH    the zlib to load (default: the system's libz.so.1)\n"
 #endif
-    "  --file PATH    the file, up to 64 MB (default: the largest of the system's libraries\n"
-    "                 up to 16 MB)\n"
-    "  --tasks N      tasks of each sort (1,000)\n"
-    "  --help         this text\n"
-    "\n"
-    "Exit status: 0 everything was right; 1 something was not; 2 wrong usage.\n";
+                         "  --file PATH    the file, up to 64 MB (default: the largest of the system's libraries\n"
+                         "                 up to 16 MB)\n"
+                         "  --tasks N      tasks of each sort (1,000)\n"
+                         "  --help         this text\n"
+                         "\n"
+                         "Exit status: 0 everything was right; 1 something was not; 2 wrong usage.\n";
 
 struct worker {
     struct tour *tour;
@@ -157,7 +157,8 @@ static int run_workers(struct tour *tour) {
         size_t start = i * chunk_bytes < tour->bytes ? i * chunk_bytes : tour->bytes;
         size_t left = tour->bytes - start;
         struct worker *worker = &tour->workers[i];
-        *worker = (struct worker){.tour = tour, .data = tour->data + start, .bytes = left < chunk_bytes ? left : chunk_bytes};
+        *worker = (struct worker){
+            .tour = tour, .data = tour->data + start, .bytes = left < chunk_bytes ? left : chunk_bytes};
         if (pintle_spawn(&worker->task, work, worker) != 0) status = fail_with_error();
     }
     for (unsigned i = 0; i < tour->tasks; i++) {
@@ -241,7 +242,8 @@ static void print_calls(const struct tour *tour) {
     print_call(call, worker->bound);
     print_call("compress2(...)", worker->compress);
     print_call("uncompress(...)", worker->uncompress);
-    for (unsigned i = 0; i < TOUR_BLOCKS && i < tour->tasks; i++) print_call(tour_block_names[i], tour->blockers[i].result);
+    for (unsigned i = 0; i < TOUR_BLOCKS && i < tour->tasks; i++)
+        print_call(tour_block_names[i], tour->blockers[i].result);
     print_call(tour_failing_call, tour->failed);
 }
 
@@ -288,7 +290,7 @@ static int report(struct tour *tour) {
 
 static int read_file(struct tour *tour) {
     FILE *file = platform_open_to_read(tour->file_path);
-    if (file == NULL) return fail("the file '%s' cannot be read", tour->file_path);
+    if (file == NULL) return fail("the file '%s' cannot be opened: %s", tour->file_path, strerror(errno));
     tour->data = malloc(FILE_BYTES_MOST + 1);
     if (tour->data != NULL) tour->bytes = fread(tour->data, 1, FILE_BYTES_MOST + 1, file);
     bool failed = ferror(file) != 0;
@@ -335,7 +337,8 @@ static int read_options(struct tour *tour, int argc, char **argv, bool *out_want
         if (option == 'z') {
             tour->zlib_path = optarg;
         } else if (option == 'f') {
-            if ((size_t)snprintf(tour->file_path, PATH_BYTES, "%s", optarg) >= PATH_BYTES) return fail("the path of --file is too long");
+            if ((size_t)snprintf(tour->file_path, PATH_BYTES, "%s", optarg) >= PATH_BYTES)
+                return fail("the path of --file is too long");
         } else if (option == 't') {
             if (!parse_count("tour", "--tasks", optarg, TASKS_MOST, &tasks)) return STATUS_USAGE;
         } else if (option == 'h') {
@@ -355,7 +358,8 @@ int command_tour(int argc, char **argv) {
     struct tour *tour = calloc(1, sizeof *tour);
     if (tour == NULL) return fail("no memory");
     int status = read_options(tour, argc, argv, &wants_help);
-    if (wants_help) fputs(tour_help, stdout);
+    if (wants_help)
+        fputs(tour_help, stdout);
     else if (status == STATUS_OK && tour->file_path[0] == '\0' &&
              !platform_find_large_file(FILE_BYTES_CHOSEN_MOST, tour->file_path, PATH_BYTES)) {
         status = fail("no file was found to compress: give one with --file");

@@ -9,9 +9,7 @@
 #include "platform.h"
 
 static pintle_dll *zlib_dll;
-static struct {
-    pintle_proc *version, *bound, *compress, *uncompress;
-} zlib;
+static struct { pintle_proc *version, *bound, *compress, *uncompress; } zlib;
 static sem_t *events;
 static unsigned event_count;
 static int pipe_ends[2] = {-1, -1};

@@ -6,12 +6,8 @@
 #include "platform.h"
 
 static char zlib_name[PATH_BYTES];
-static struct {
-    void *version, *bound, *compress, *uncompress;
-} zlib;
-static struct {
-    void *sleep, *wait, *read_file, *get_attributes;
-} kernel;
+static struct { void *version, *bound, *compress, *uncompress; } zlib;
+static struct { void *sleep, *wait, *read_file, *get_attributes; } kernel;
 static HANDLE *events;
 static unsigned event_count;
 static HANDLE pipe_out, pipe_in;
@@ -73,7 +69,8 @@ pintle_result tour_compress(void *out, size_t *inout_out_bytes, const void *data
 
 pintle_result tour_uncompress(void *out, size_t *inout_out_bytes, const void *data, size_t data_bytes) {
     ULONG out_bytes = (ULONG)*inout_out_bytes;
-    pintle_result result = pintle_syscall6(zlib.uncompress, 4, word(out), word(&out_bytes), word(data), data_bytes, 0, 0);
+    pintle_result result = pintle_syscall6(zlib.uncompress, 4, word(out), word(&out_bytes), word(data), data_bytes, 0,
+                                           0);
     *inout_out_bytes = out_bytes;
     return result;
 }

@@ -54,12 +54,14 @@ bool word_integer(const char *text, uint64_t *out_value) {
 }
 
 /* The number of an argument like u32*:VALUE, from least (negative ones as two's complement) to most. */
-static bool number_after(struct complaint complaint, const char *argument, const char *text, int64_t least, uint64_t most,
-                         uint64_t *out_value) {
+static bool number_after(struct complaint complaint, const char *argument, const char *text, int64_t least,
+                         uint64_t most, uint64_t *out_value) {
     if (!word_is_integer(text)) return complain(complaint, "argument '%s': '%s' is not a number", argument, text);
     bool fits = word_integer(text, out_value);
-    if (*text == '-') fits = fits && (*out_value == 0 || (int64_t)*out_value >= least);
-    else fits = fits && *out_value <= most && (least <= 0 || *out_value >= (uint64_t)least);
+    if (*text == '-')
+        fits = fits && (*out_value == 0 || (int64_t)*out_value >= least);
+    else
+        fits = fits && *out_value <= most && (least <= 0 || *out_value >= (uint64_t)least);
     if (fits) return true;
     return complain(complaint, "argument '%s': the number must be from %" PRId64 " to %" PRIu64, argument, least, most);
 }
@@ -67,11 +69,14 @@ static bool number_after(struct complaint complaint, const char *argument, const
 /* ---- What arguments point to ---- */
 
 /* Adds bytes, zeros if data is NULL, to the block, which stays a multiple of ALIGNMENT long. */
-static bool block_add(struct words *words, struct complaint complaint, struct word *word, const void *data, size_t bytes) {
+static bool block_add(struct words *words, struct complaint complaint, struct word *word, const void *data,
+                      size_t bytes) {
     size_t needed = words->block_bytes + (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
     if (needed > words->block_capacity) {
         unsigned char *block = realloc(words->block, needed * 2);
-        if (block == NULL) return complain(complaint, "argument '%s': no memory for %" PRIu64 " bytes", word->argument, (uint64_t)bytes);
+        if (block == NULL)
+            return complain(complaint, "argument '%s': no memory for %" PRIu64 " bytes", word->argument,
+                            (uint64_t)bytes);
         words->block = block;
         words->block_capacity = needed * 2;
     }
@@ -116,8 +121,10 @@ static bool add_utf16(struct words *words, struct complaint complaint, struct wo
         }
     }
     units[count++] = 0;
-    if (is_good) is_good = block_add(words, complaint, word, units, count * sizeof *units);
-    else complain(complaint, "argument '%s' is not valid UTF-8", word->argument);
+    if (is_good)
+        is_good = block_add(words, complaint, word, units, count * sizeof *units);
+    else
+        complain(complaint, "argument '%s' is not valid UTF-8", word->argument);
     free(units);
     return is_good;
 }
@@ -167,8 +174,8 @@ static bool parse_word(struct words *words, struct complaint complaint, struct w
     static const struct {
         const char *prefix;
         enum word_kind kind;
-    } prefixes[] = {{"s:", WORD_TEXT},     {"w:", WORD_TEXT_UTF16}, {"buf:", WORD_BUFFER}, {"u32*:", WORD_U32},
-                    {"u64*:", WORD_U64},   {"f64:", WORD_DOUBLE},   {"f32:", WORD_FLOAT}};
+    } prefixes[] = {{"s:", WORD_TEXT},   {"w:", WORD_TEXT_UTF16}, {"buf:", WORD_BUFFER}, {"u32*:", WORD_U32},
+                    {"u64*:", WORD_U64}, {"f64:", WORD_DOUBLE},   {"f32:", WORD_FLOAT}};
     const char *text = word->argument;
     size_t kind = 0, kinds = sizeof prefixes / sizeof prefixes[0];
     while (kind < kinds && strncmp(text, prefixes[kind].prefix, strlen(prefixes[kind].prefix)) != 0) kind++;
@@ -191,7 +198,8 @@ static bool parse_word(struct words *words, struct complaint complaint, struct w
     if (word_is_integer(text)) {
         uint64_t value;
         if (!word_integer(text, &value)) {
-            return complain(complaint, "argument '%s' does not fit 64 bits (write s:%s to pass it as text)", text, text);
+            return complain(complaint, "argument '%s' does not fit 64 bits (write s:%s to pass it as text)", text,
+                            text);
         }
         word->value = (uintptr_t)value;
         return true;

@@ -24,9 +24,9 @@ struct word {
 struct words {
     unsigned count;
     struct word list[WORDS_MOST];
-    uint32_t float_mask;      /* bit i: word i is floating point */
-    unsigned last_float;      /* number of the last word that is floating point, from 1; 0: none */
-    unsigned char *block;     /* the original bytes */
+    uint32_t float_mask;  /* bit i: word i is floating point */
+    unsigned last_float;  /* number of the last word that is floating point, from 1; 0: none */
+    unsigned char *block; /* the original bytes */
     size_t block_bytes, block_capacity;
 };
 

@@ -23,7 +23,9 @@ EXPORT double multiply(double a, double b) { return a * b; }
 
 EXPORT float halve(float a) { return a / 2; }
 
-EXPORT double mixed(uint64_t a, double b, uint64_t c, float d) { return (double)a + b * 10 + (double)c * 100 + (double)d * 1000; }
+EXPORT double mixed(uint64_t a, double b, uint64_t c, float d) {
+    return (double)a + b * 10 + (double)c * 100 + (double)d * 1000;
+}
 
 EXPORT uint64_t text_length(const char *text) { return strlen(text); }
 
@@ -68,10 +70,10 @@ EXPORT void wait_ms(uint32_t duration_ms) {
 }
 
 /* The sum of 24 words, each with a weight of its own. */
-EXPORT uint64_t sum24(uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5, uint64_t a6, uint64_t a7, uint64_t a8,
-                      uint64_t a9, uint64_t a10, uint64_t a11, uint64_t a12, uint64_t a13, uint64_t a14, uint64_t a15,
-                      uint64_t a16, uint64_t a17, uint64_t a18, uint64_t a19, uint64_t a20, uint64_t a21, uint64_t a22,
-                      uint64_t a23, uint64_t a24) {
+EXPORT uint64_t sum24(uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5, uint64_t a6, uint64_t a7,
+                      uint64_t a8, uint64_t a9, uint64_t a10, uint64_t a11, uint64_t a12, uint64_t a13, uint64_t a14,
+                      uint64_t a15, uint64_t a16, uint64_t a17, uint64_t a18, uint64_t a19, uint64_t a20, uint64_t a21,
+                      uint64_t a22, uint64_t a23, uint64_t a24) {
     const uint64_t words[] = {a1,  a2,  a3,  a4,  a5,  a6,  a7,  a8,  a9,  a10, a11, a12,
                               a13, a14, a15, a16, a17, a18, a19, a20, a21, a22, a23, a24};
     uint64_t sum = 0;
