@@ -18,6 +18,7 @@
  *
  * Threads: its own. Locks: sched.lock. Order: as protocols above; `monitor_asleep` with full fences.
  * Tests: tests/api/test_call.c, tests/stress/test_calls.c. */
+#include "deadlock.h"
 #include "error.h"
 #include "scheduler.h"
 
@@ -152,7 +153,7 @@ static bool may_sleep_forever(void) {
 static void sleep_for(int64_t delay, bool idle_before) {
     int64_t unwatched = unwatched_deadline(), deadline = os_now_ns() + delay;
     if (idle_before && unwatched == INT64_MAX && may_sleep_forever()) {
-        deadline = INT64_MAX;
+        deadline = deadlock_look(os_now_ns());
     } else if (delay > LONG_NS) {
         atomic_store_relaxed(&sched.monitor_asleep, MONITOR_LONG);
         atomic_fence_full(); /* pairs with the fence in wake_if_idle: the pusher sees LONG, or we see the push */

@@ -64,6 +64,8 @@ void os_thread_join(os_thread *thread);
 void os_thread_detach(os_thread *thread);
 /* The calling OS thread's number as the system's tools show it. */
 uint64_t os_thread_id(void);
+/* How many threads the process has; 0: cannot be told. Slow. */
+unsigned os_thread_count(void);
 /* Ends the calling thread, without unwinding what is on its stack. */
 NORETURN void os_thread_exit(void);
 

@@ -53,6 +53,11 @@ static NORETURN void panic_with(const char *format, va_list arguments) {
     os_exit(STATUS_PANIC);
 }
 
+void report_and_exit(int kind, const char *text) {
+    report(kind, text);
+    os_exit(STATUS_PANIC);
+}
+
 void panic(const char *format, ...) {
     va_list arguments;
     va_start(arguments, format);

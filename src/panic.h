@@ -6,5 +6,7 @@
 
 /* The message names the call. A report; then the process ends with status 2, or in library mode the task alone. */
 NORETURN COLD void panic(const char *format, ...) PINTLE_PRINTF(1, 2);
+/* A report of kind PINTLE_REPORT_…, then the process ends with status 2. */
+NORETURN COLD void report_and_exit(int kind, const char *text);
 
 #endif

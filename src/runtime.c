@@ -8,6 +8,7 @@
  * Threads: runtime_lock serialises start and stop. Locks: runtime_lock (RANK_RUNTIME).
  * Tests: tests/api/test_runtime.c. */
 #include "clock.h"
+#include "deadlock.h"
 #include "error.h"
 #include "panic.h"
 #include "scheduler.h"
@@ -78,6 +79,7 @@ static void release_everything(void) {
     sched.processors = NULL;
     sched.processor_count = 0;
     stack_destroy();
+    wait_destroy();
     thread_records_destroy();
     if (sched.left_behind_count == 0) os_self_shutdown(); /* else the slot stays: they look there on their way out */
 }
@@ -96,6 +98,7 @@ static int start_locked(const pintle_options *options, size_t size, bool library
     memset(&sched, 0, sizeof sched);
     lock_init(&sched.lock, RANK_SCHED);
     sched.library_mode = library_mode;
+    deadlock_reset();
     if ((result = options_read(options, size)) != 0) return result;
     if ((result = os_self_init()) != 0) {
         return error_set(PINTLE_ELIMIT, result, "the system has no thread-local slot left (error %d)", result);
@@ -330,10 +333,4 @@ void pintle_stats_get_sized(pintle_stats *out, size_t size) {
     }
     stats.size = size < sizeof stats ? size : sizeof stats;
     memcpy(out, &stats, stats.size);
-}
-
-static _Atomic int64_t holds;
-void pintle_hold(void) { atomic_add_relaxed(&holds, 1); }
-void pintle_unhold(void) {
-    if (atomic_sub_relaxed(&holds, 1) <= 0) panic("pintle_unhold without a pintle_hold before it");
 }

@@ -45,9 +45,11 @@ static void withdraw(pintle_event *event, struct waiter *waiter) {
 void pintle_event_init(pintle_event *event) { memset(event, 0, sizeof *event); }
 
 void pintle_event_destroy(pintle_event *event) {
+    bool waited_for;
     lock_word_acquire(&event->lock);
-    if (event->first != NULL) panic("pintle_event_destroy: somebody waits for the event");
+    waited_for = event->first != NULL;
     lock_word_release(&event->lock);
+    if (waited_for) panic("pintle_event_destroy: somebody waits for the event");
 }
 
 void pintle_event_set(pintle_event *event) {

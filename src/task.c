@@ -6,6 +6,7 @@
  * Dead tasks of the default size stay with the processor that frees them, up to CACHE_MOST; then half goes to the pool.
  * Threads: any; caches: the processor's holder. Order: join CAS / swap acq_rel. Tests: tests/api/test_task.c. */
 #include "clock.h"
+#include "deadlock.h"
 #include "error.h"
 #include "panic.h"
 #include "scheduler.h"
@@ -105,6 +106,7 @@ static int spawn(pintle_task **out_task, pintle_fn *fn, void *arg, const pintle_
     if (UNLIKELY(sched_phase() != PHASE_RUNNING)) {
         return error_set(PINTLE_ESTOPPED, 0, "pintle_spawn: the runtime is not running: use pintle_run or pintle_start");
     }
+    if (UNLIKELY(processor == NULL) && thread_self() == NULL) deadlock_outsider();
     if (stack_bytes == 0 && pinned) stack_bytes = PINNED_STACK_BYTES;
     number = atomic_add_relaxed(&sched.tasks_spawned, 1) + 1;
     if (UNLIKELY(sched.options.max_tasks != 0 &&

@@ -13,6 +13,7 @@
 #include "wait.h"
 
 #include "clock.h"
+#include "deadlock.h"
 #include "error.h"
 #include "scheduler.h"
 #include "stack.h"
@@ -27,6 +28,7 @@ static inline enum wake_reason claim_reason(uint64_t claim) { return (enum wake_
 
 static struct sleeper *external_take(void) {
     struct sleeper *sleeper;
+    if (thread_self() == NULL) deadlock_outsider();
     lock_acquire(&pool_lock);
     sleeper = pool;
     if (sleeper != NULL) pool = sleeper->next_free;

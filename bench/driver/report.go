@@ -72,6 +72,9 @@ func (r result) misses() []string {
 	} else if r.Ratio != nil && r.Target != nil && *r.Ratio < *r.Target {
 		sentences = append(sentences, fmt.Sprintf("%s: %s x Go (minima %s), the target is %g", name,
 			times(*r.Ratio), times(*r.RatioMin), *r.Target))
+	} else if r.Ratio != nil && r.Target != nil && *r.RatioMin < *r.Target && r.noise() != "" {
+		sentences = append(sentences, fmt.Sprintf("%s: %s x Go reaches %g, but the minima's %s does not, and the row was noisy",
+			name, times(*r.Ratio), *r.Target, times(*r.RatioMin)))
 	}
 	for _, c := range r.Against {
 		if c.AtMost != nil && c.Times > *c.AtMost {

@@ -93,6 +93,8 @@ int child_run(const char *name, char *out_text, size_t text_bytes) {
     return platform_run_self((const char *const[3]){"--child", name, limit_s}, out_text, text_bytes);
 }
 
+void child_without_watchdog(void) { watchdog_disarm(); }
+
 const char *test_dll_path(const char *name) {
     static char paths[8][1024];
     static unsigned next;

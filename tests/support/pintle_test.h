@@ -46,6 +46,9 @@
  * standard output and error, in order, is in out_text, ended by NUL and cut to what fits. */
 int child_run(const char *name, char *out_text, size_t text_bytes);
 
+/* In a child: ends the watchdog's thread, for what looks at the process's threads. CTest's own limit stays. */
+void child_without_watchdog(void);
+
 /* Absolute path, as the system under test writes it, of the DLL or shared object built from tests/dll/<name>.c.
  * The last few results stay valid. */
 const char *test_dll_path(const char *name);

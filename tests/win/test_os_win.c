@@ -528,9 +528,12 @@ CASE(dll_system_name_with_drive_or_backslash_is_refused) {
 }
 
 CASE(dll_load_leaves_error_mode_as_it_was) {
-    DWORD before = GetThreadErrorMode();
+    DWORD before;
+    ck_assert(SetThreadErrorMode(SEM_NOGPFAULTERRORBOX, &before));
     open_path(file_path("absent.dll"), false);
-    ck_assert_uint_eq(GetThreadErrorMode(), before);
+    DWORD after = GetThreadErrorMode();
+    ck_assert(SetThreadErrorMode(before, NULL));
+    ck_assert_uint_eq(after, SEM_NOGPFAULTERRORBOX);
 }
 
 /* libgcrypt needs libgpg-error, which lies beside it and nowhere else. Debian's package libgcrypt-mingw-w64-dev. */

@@ -10,7 +10,7 @@
 #include "tour.h"
 
 enum { TASKS_DEFAULT = 1000, TASKS_MOST = 9000, SLEEP_MS = 100 };
-static const int64_t TICK_NS = PINTLE_MS(5), STALL_NS_MOST = PINTLE_S(1);
+static const int64_t TICK_NS = PINTLE_MS(5), STALL_NS_MOST = PINTLE_S(5);
 static const uint64_t FILE_BYTES_MOST = 64u << 20, FILE_BYTES_CHOSEN_MOST = 16u << 20;
 
 const char tour_help[] = "Shows what Pintle does. 1,000 tasks cut a file of several MB into as many chunks and\n"
@@ -18,13 +18,13 @@ const char tour_help[] = "Shows what Pintle does. 1,000 tasks cut a file of seve
                          "while 1,000 other tasks sit in calls that block. One more task should tick every 5 ms: how\n"
                          "late it was at worst is the longest that anything was held up. Every byte is compared.\n"
                          "\n"
-                         "  pintle tour [--zlib PATH] [--file PATH] [--tasks N]\n"
+                         "  pintle tour [--zlib NAME] [--file PATH] [--tasks N]\n"
                          "\n"
 #if defined(_WIN32)
-                         "  --zlib PATH    the zlib to load (default: zlib1.dll beside this program, else the\n"
-                         "                 system's)\n"
+                         "  --zlib NAME    the zlib to load, by path or bare name (default: zlib1.dll beside this\n"
+                         "                 program, else the system's)\n"
 #else
-                         "  --zlib PATH    the zlib to load (default: the system's libz.so.1)\n"
+                         "  --zlib NAME    the zlib to load, by path or bare name (default: libz.so.1)\n"
 #endif
                          "  --file PATH    the file, up to 64 MB (default: the largest of the system's libraries\n"
                          "                 up to 16 MB)\n"
@@ -52,7 +52,7 @@ struct blocker {
 };
 
 struct tour {
-    const char *zlib_path;
+    const char *zlib_name;
     char file_path[PATH_BYTES];
     unsigned tasks;
     unsigned char *data;
@@ -205,7 +205,7 @@ static int tour_task(void *arg) {
     struct tour *tour = arg;
     pintle_task *ticker;
     int64_t start_ns = pintle_now();
-    int status = tour_zlib_open(tour->zlib_path);
+    int status = tour_zlib_open(tour->zlib_name);
     if (status != STATUS_OK) return status;
     tour->version = tour_zlib_version();
     tour->failed = tour_fail();
@@ -281,7 +281,7 @@ static int report(struct tour *tour) {
     print_figures(tour, compressed_bytes);
     if (bad_chunks != 0) return fail("%u of %u chunks did not come back as they were", bad_chunks, tour->tasks);
     if (tour->wrong != 0) return fail("%u of the blocking calls did not end as they should", tour->wrong);
-    if (tour->latest_ns > STALL_NS_MOST) return fail("the ticking task was held up for longer than a second");
+    if (tour->latest_ns > STALL_NS_MOST) return fail("the ticking task was held up for longer than five seconds");
     printf("Everything was right.\n");
     return STATUS_OK;
 }
@@ -335,7 +335,7 @@ static int read_options(struct tour *tour, int argc, char **argv, bool *out_want
         int option = getopt_long(argc, argv, "+:h", options, NULL);
         if (option == -1) break;
         if (option == 'z') {
-            tour->zlib_path = optarg;
+            tour->zlib_name = optarg;
         } else if (option == 'f') {
             if ((size_t)snprintf(tour->file_path, PATH_BYTES, "%s", optarg) >= PATH_BYTES)
                 return fail("the path of --file is too long");

@@ -8,8 +8,8 @@
 
 #include "command.h"
 
-/* Loads zlib from a path, or (NULL) from where it usually is. STATUS_OK, or STATUS_FAILED with a complaint. In a task. */
-int tour_zlib_open(const char *path);
+/* Loads zlib by path, by bare name, or (NULL) from where it usually is. STATUS_OK, or STATUS_FAILED with a complaint. In a task. */
+int tour_zlib_open(const char *name);
 /* The path or name that it was loaded by, after tour_zlib_open. */
 const char *tour_zlib_name(void);
 

@@ -19,13 +19,14 @@ const char tour_failing_call[] = "access(\"nowhere\", F_OK)";
 
 /* ---- zlib ---- */
 
-int tour_zlib_open(const char *path) {
-    char absolute[PATH_BYTES];
-    if (path == NULL) {
-        if (pintle_dll_open_system(&zlib_dll, "libz.so.1") != 0) return fail_with_error();
+int tour_zlib_open(const char *name) {
+    char path[PATH_BYTES];
+    if (name == NULL) name = "libz.so.1";
+    if (!platform_is_path(name)) {
+        if (pintle_dll_open_system(&zlib_dll, name) != 0) return fail_with_error();
     } else {
-        if (!platform_absolute_path(path, absolute, sizeof absolute)) return fail("the path '%s' is too long", path);
-        if (pintle_dll_open(&zlib_dll, absolute, 0) != 0) return fail_with_error();
+        if (!platform_absolute_path(name, path, sizeof path)) return fail("the path '%s' is too long", name);
+        if (pintle_dll_open(&zlib_dll, path, 0) != 0) return fail_with_error();
     }
     if (pintle_dll_find(zlib_dll, "zlibVersion", &zlib.version) != 0 ||
         pintle_dll_find(zlib_dll, "compressBound", &zlib.bound) != 0 ||

@@ -31,7 +31,7 @@ static int find_all(void *module, const struct export *exports, size_t count) {
     return STATUS_OK;
 }
 
-int tour_zlib_open(const char *path) {
+int tour_zlib_open(const char *name) {
     const struct export exports[] = {{"zlibVersion", &zlib.version},
                                      {"compressBound", &zlib.bound},
                                      {"compress2", &zlib.compress},
@@ -41,11 +41,12 @@ int tour_zlib_open(const char *path) {
                                             {"ReadFile", &kernel.read_file},
                                             {"GetFileAttributesA", &kernel.get_attributes}};
     void *module, *kernel32;
-    /* Ours first: a zlib1.dll in the system's folder is somebody else's. */
-    if (path != NULL) {
-        if (!platform_absolute_path(path, zlib_name, sizeof zlib_name)) return fail("the path '%s' is too long", path);
+    if (name != NULL && platform_is_path(name)) {
+        if (!platform_absolute_path(name, zlib_name, sizeof zlib_name)) return fail("the path '%s' is too long", name);
+    } else if (name != NULL) {
+        snprintf(zlib_name, sizeof zlib_name, "%s", name);
     } else if (!platform_beside_program("zlib1.dll", zlib_name, sizeof zlib_name) || !platform_file_exists(zlib_name)) {
-        strcpy(zlib_name, "zlib1.dll");
+        strcpy(zlib_name, "zlib1.dll"); /* the system's may be anybody's, so only if there is none beside us */
     }
     if (pintle_load_library(zlib_name, &module) != 0) return fail_with_error();
     if (pintle_load_system_library("kernel32.dll", &kernel32) != 0) return fail_with_error();
