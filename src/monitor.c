@@ -113,8 +113,10 @@ static void rescue_idle(struct processor *processor, int64_t now) {
 /* One round; true if something was retaken. */
 static bool look(int64_t now) {
     bool work = sched_has_work(), any = false;
+    static uint32_t first; /* after the last that was retaken: spares are few, and all have their turn */
+    uint32_t start = first;
     for (uint32_t i = 0; i < sched.processor_count; i++) {
-        struct processor *processor = &sched.processors[i];
+        struct processor *processor = &sched.processors[(start + i) % sched.processor_count];
         struct thread *thread = atomic_load_relaxed(&processor->thread);
         bool due = timer_heap_earliest(&processor->timers) <= now;
         if (thread == NULL) {
@@ -122,7 +124,10 @@ static bool look(int64_t now) {
             rescue_idle(processor, now);
             continue;
         }
-        any |= retake(processor, thread, now, work || due);
+        if (retake(processor, thread, now, work || due)) {
+            any = true;
+            first = processor->id + 1;
+        }
         check_slice(processor, thread, now, work || due);
     }
     if (work && atomic_load_relaxed(&sched.idle_count) != 0) sched_wake();

@@ -127,18 +127,6 @@ void sched_ready(struct pintle_task *task) {
     }
 }
 
-void sched_ready_last(struct pintle_task *task) {
-    struct processor *processor = own_processor();
-    if (UNLIKELY(task->bound != NULL)) {
-        ready_bound(task);
-    } else if (processor == NULL) {
-        ready_global(task);
-    } else {
-        push_ring(processor, task);
-        wake_if_idle();
-    }
-}
-
 bool sched_has_work(void) {
     if (atomic_load_relaxed(&sched.global_count) != 0) return true;
     for (uint32_t i = 0; i < sched.processor_count; i++) {
@@ -355,8 +343,8 @@ static struct pintle_task *steal(struct processor *processor) {
             struct pintle_task *task;
             if (victim == processor) continue;
             if (round == STEAL_ROUNDS - 1 && timer_heap_earliest(&victim->timers) != INT64_MAX &&
-                timer_heap_run(&victim->timers, os_now_ns()) != 0 && !runq_is_empty(&processor->runq)) {
-                return runq_pop(&processor->runq);
+                timer_heap_run_one(&victim->timers, os_now_ns()) && (task = runq_pop_next(&processor->runq)) != NULL) {
+                return task;
             }
             task = runq_steal(&processor->runq, &victim->runq, &stolen);
             if (task != NULL) {
@@ -378,11 +366,21 @@ static void stop_searching(struct thread *thread) {
     }
 }
 
+void processor_run_timer(struct processor *processor) {
+    int64_t now;
+    if (timer_heap_earliest(&processor->timers) == INT64_MAX) return;
+    now = os_now_ns();
+    if (!timer_heap_run_one(&processor->timers, now)) return;
+    /* More are due: come by the loop again after the task that was woken and one from the ring. So timers fire in order,
+     * soon, and starve nobody. */
+    if (timer_heap_earliest(&processor->timers) <= now) processor->tick = GLOBAL_INTERVAL - 3;
+}
+
 /* Something for the processor to run, without giving it up; NULL: nothing. A task from `next` inherits the time slice,
  * so that two that wake each other cannot starve the rest. */
 static struct pintle_task *find_here(struct processor *processor) {
     struct pintle_task *task = NULL;
-    if (timer_heap_earliest(&processor->timers) != INT64_MAX) timer_heap_run(&processor->timers, os_now_ns());
+    processor_run_timer(processor);
     if (processor->tick++ % GLOBAL_INTERVAL == 0) task = sched_take_global(processor, 1);
     if (task == NULL && (task = runq_pop_next(&processor->runq)) != NULL) return task;
     if (task == NULL) task = runq_pop(&processor->runq);

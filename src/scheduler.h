@@ -59,13 +59,13 @@ static inline enum run_phase sched_phase(void) { return (enum run_phase)atomic_l
 
 /* Makes a task runnable that the caller owns. From any thread. */
 void sched_ready(struct pintle_task *task);
-/* The same at the end of the queue: for what should not run before others (spawns from outside, yields). */
-void sched_ready_last(struct pintle_task *task);
 void sched_push_global_locked(struct pintle_task *task);
 /* WAKE: after work was published: gives an idle processor a thread that searches, unless somebody searches already. */
 void sched_wake(void);
 /* From the global queue: one to run, and up to `most` - 1 more into the processor's ring. NULL: empty. */
 struct pintle_task *sched_take_global(struct processor *processor, uint32_t most);
+/* Fires the processor's first timer, if it is due: what it wakes is the next task. */
+void processor_run_timer(struct processor *processor);
 /* Leaves the calling task, to be published as `kind` says; returns when it runs again (never for EXIT). */
 void depart(struct thread *thread, enum left_kind kind);
 /* Publishes the task that left. On every arrival: called by arch_switch and the loop. */

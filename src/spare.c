@@ -13,7 +13,8 @@
  *            nothing could run it), or idle, and the maker is asked.  No work: idle
  *
  * The maker is a thread of its own, since a thread costs 40 µs (Linux) to 900 µs (Wine) to make, and neither the monitor
- * nor a task should wait for that. It keeps one spare, joins threads that have ended, and backs off when refused.
+ * nor a task should wait for that. It keeps one spare
+ * (four, once somebody found none), joins threads that have ended, and backs off when refused.
  *
  * Threads: any. Locks: sched.lock. Order: `handed` release / acquire carries the processor's plain fields.
  * Invariants: a thread is on the list exactly in state SPARE. Tests: tests/api/test_pin.c, tests/stress. */
@@ -23,7 +24,7 @@
 #include "stack.h"
 
 enum { PARKER_EMPTY, PARKER_TOKEN, PARKER_SLEEPS };
-enum { SPIN_LIMIT = 200, DEFAULT_MAX_THREADS = 10000, GLOBAL_INTERVAL = 61 };
+enum { SPIN_LIMIT = 200, DEFAULT_MAX_THREADS = 10000, GLOBAL_INTERVAL = 61, SPARES = 1, SPARES_WANTED = 4 };
 
 static struct {
     os_thread os;
@@ -182,7 +183,7 @@ void processor_pass_on(struct processor *processor) {
 static bool give_on(struct thread *thread, struct processor *processor) {
     struct pintle_task *task = NULL;
     if (++processor->tick % GLOBAL_INTERVAL == 0) {
-        if (timer_heap_earliest(&processor->timers) != INT64_MAX) timer_heap_run(&processor->timers, os_now_ns());
+        processor_run_timer(processor);
         task = sched_take_global(processor, 1);
     }
     if (task == NULL && atomic_load_relaxed(&thread->attention) == 0) task = runq_pop_next(&processor->runq);
@@ -450,8 +451,10 @@ enum make_result { MAKE_ENOUGH, MAKE_DONE, MAKE_REFUSED };
 
 static enum make_result make_one(void) {
     struct thread *thread;
+    uint32_t enough;
     lock_acquire(&sched.lock);
-    if (sched_phase() == PHASE_EXITING || sched.spare_count + sched.starting_count >= 1) {
+    enough = sched.thread_wanted ? SPARES_WANTED : SPARES;
+    if (sched_phase() == PHASE_EXITING || sched.spare_count + sched.starting_count >= enough) {
         lock_release(&sched.lock);
         return MAKE_ENOUGH;
     }

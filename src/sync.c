@@ -58,7 +58,7 @@ void pintle_event_set(pintle_event *event) {
     while (event->first != NULL) {
         struct waiter *waiter = event->first;
         withdraw(event, waiter);
-        sleeper_wake(waiter->wait.sleeper, waiter->wait.seq, WAKE_EVENT, false);
+        sleeper_wake(waiter->wait.sleeper, waiter->wait.seq, WAKE_EVENT);
     }
     lock_word_release(&event->lock);
 }

@@ -95,22 +95,19 @@ bool timer_stop(struct timer *timer) {
     return armed;
 }
 
-unsigned timer_heap_run(struct timer_heap *heap, int64_t now_ns) {
-    unsigned fired = 0;
-    while (timer_heap_earliest(heap) <= now_ns) {
-        struct timer *timer;
-        uint64_t seq;
-        lock_acquire(&heap->lock);
-        if (heap->count == 0 || heap->timers[0]->deadline_ns > now_ns) {
-            lock_release(&heap->lock);
-            break;
-        }
-        timer = heap->timers[0];
-        seq = timer->seq;
-        remove_locked(heap, timer);
+bool timer_heap_run_one(struct timer_heap *heap, int64_t now_ns) {
+    struct timer *timer;
+    uint64_t seq;
+    if (timer_heap_earliest(heap) > now_ns) return false;
+    lock_acquire(&heap->lock);
+    if (heap->count == 0 || heap->timers[0]->deadline_ns > now_ns) {
         lock_release(&heap->lock);
-        timer->fire(timer, seq);
-        fired++;
+        return false;
     }
-    return fired;
+    timer = heap->timers[0];
+    seq = timer->seq;
+    remove_locked(heap, timer);
+    lock_release(&heap->lock);
+    timer->fire(timer, seq);
+    return true;
 }

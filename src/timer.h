@@ -34,8 +34,8 @@ void timer_heap_destroy(struct timer_heap *heap);
 int timer_start(struct timer_heap *heap, struct timer *timer);
 /* True: it was armed and will not fire. */
 bool timer_stop(struct timer *timer);
-/* Runs the timers due at now_ns; returns how many. */
-unsigned timer_heap_run(struct timer_heap *heap, int64_t now_ns);
+/* Runs the first timer if it is due at now_ns; false: none is. */
+bool timer_heap_run_one(struct timer_heap *heap, int64_t now_ns);
 static inline int64_t timer_heap_earliest(struct timer_heap *heap) { return atomic_load_relaxed(&heap->earliest_ns); }
 
 #endif

@@ -76,7 +76,7 @@ int wait_begin(struct wait *wait, const char *what) {
 
 static void deadline_fired(struct timer *timer, uint64_t seq) {
     struct pintle_task *task = CONTAINER_OF(timer, struct pintle_task, timer);
-    sleeper_wake(&task->sleeper, seq, WAKE_DEADLINE, true);
+    sleeper_wake(&task->sleeper, seq, WAKE_DEADLINE);
 }
 
 static void sleep_external(struct wait *wait, int64_t deadline_ns) {
@@ -139,35 +139,31 @@ void wait_abandon(struct wait *wait) {
 
 /* ---- Wakers ---- */
 
-static void make_runnable(struct sleeper *sleeper, bool last) {
+static void make_runnable(struct sleeper *sleeper) {
     struct pintle_task *task = task_of_sleeper(sleeper);
     task_set_state(task, TASK_WAITING, TASK_RUNNABLE);
-    if (last) {
-        sched_ready_last(task);
-    } else {
-        sched_ready(task);
-    }
+    sched_ready(task);
 }
 
-static void wake_claimed(struct sleeper *sleeper, bool last) {
+static void wake_claimed(struct sleeper *sleeper) {
     bool external = sleeper->external;
     uint32_t park = atomic_or_acq_rel(&sleeper->park, PARK_WOKEN);
     if (external) {
         os_wake_word_one(&sleeper->park); /* the record may be in the pool by now: it is never unmapped while we run */
     } else if (park & PARK_SAVED) {
-        make_runnable(sleeper, last);
+        make_runnable(sleeper);
     }
 }
 
-bool sleeper_wake(struct sleeper *sleeper, uint64_t seq, enum wake_reason reason, bool last) {
+bool sleeper_wake(struct sleeper *sleeper, uint64_t seq, enum wake_reason reason) {
     uint64_t open = claim_word(seq, WAKE_OPEN);
     if (!atomic_cas_acq_rel(&sleeper->claim, &open, claim_word(seq, reason))) return false;
-    wake_claimed(sleeper, last);
+    wake_claimed(sleeper);
     return true;
 }
 
 void sleeper_saved(struct sleeper *sleeper) {
-    if (atomic_or_acq_rel(&sleeper->park, PARK_SAVED) & PARK_WOKEN) make_runnable(sleeper, false);
+    if (atomic_or_acq_rel(&sleeper->park, PARK_SAVED) & PARK_WOKEN) make_runnable(sleeper);
 }
 
 /* Addresses have 47 bits and sleepers are 64-aligned: 41 bits, and 23 of the seq. */
@@ -180,14 +176,14 @@ void sleeper_wake_joiner(uint64_t join) {
     uint64_t claim = atomic_load_acquire(&sleeper->claim), seq = claim >> REASON_BITS;
     /* The seq from the word, never the sleeper's current one: it may wait for something else by now. */
     if (((seq ^ join) & ((1u << JOIN_SEQ_BITS) - 1)) != 0) return;
-    sleeper_wake(sleeper, seq, WAKE_EVENT, false);
+    sleeper_wake(sleeper, seq, WAKE_EVENT);
 }
 
 static void cancel_one(struct pintle_task *task) {
     uint64_t claim;
     atomic_fetch_or_explicit(&task->flags, TASK_CANCELED, memory_order_seq_cst);
     claim = atomic_load_seq_cst(&task->sleeper.claim);
-    if (claim_reason(claim) == WAKE_OPEN) sleeper_wake(&task->sleeper, claim >> REASON_BITS, WAKE_CANCEL, true);
+    if (claim_reason(claim) == WAKE_OPEN) sleeper_wake(&task->sleeper, claim >> REASON_BITS, WAKE_CANCEL);
 }
 
 void wait_cancel_all(void) { stack_each_task(cancel_one); }

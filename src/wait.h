@@ -24,8 +24,8 @@ enum wake_reason wait_finish(struct wait *wait, int64_t deadline_ns);
 /* The other way out, when there is nothing to wait for after all. Waits only for a waker that was faster. */
 void wait_abandon(struct wait *wait);
 
-/* Wakes the sleeper if it still waits with this seq: true for the one who wins. `last`: behind other runnable tasks. */
-bool sleeper_wake(struct sleeper *sleeper, uint64_t seq, enum wake_reason reason, bool last);
+/* Wakes the sleeper if it still waits with this seq: true for the one who wins. */
+bool sleeper_wake(struct sleeper *sleeper, uint64_t seq, enum wake_reason reason);
 /* A joiner's word (task.h) names its sleeper and the low bits of its seq. */
 uint64_t sleeper_join_word(const struct wait *wait);
 void sleeper_wake_joiner(uint64_t join);

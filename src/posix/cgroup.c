@@ -119,10 +119,13 @@ static bool file_read_line(const char *folder, const char *name, char *out_line,
 /* The quota and the period of one group; false if it has none ("max" in v2, -1 in v1). */
 static bool quota_read(const group *g, long long *out_quota_us, long long *out_period_us) {
     char line[64];
-    if (g->v2) return file_read_line(g->folder, "cpu.max", line, sizeof line) &&
-                      sscanf(line, "%lld %lld", out_quota_us, out_period_us) == 2;
-    return file_read_line(g->folder, "cpu.cfs_quota_us", line, sizeof line) && sscanf(line, "%lld", out_quota_us) == 1 &&
-           file_read_line(g->folder, "cpu.cfs_period_us", line, sizeof line) && sscanf(line, "%lld", out_period_us) == 1;
+    if (g->v2)
+        return file_read_line(g->folder, "cpu.max", line, sizeof line) &&
+               sscanf(line, "%lld %lld", out_quota_us, out_period_us) == 2;
+    return file_read_line(g->folder, "cpu.cfs_quota_us", line, sizeof line) &&
+           sscanf(line, "%lld", out_quota_us) == 1 &&
+           file_read_line(g->folder, "cpu.cfs_period_us", line, sizeof line) &&
+           sscanf(line, "%lld", out_period_us) == 1;
 }
 
 static unsigned group_processors(const group *g) {

@@ -83,10 +83,13 @@ static bool missing_dependency(const char *message, const char *path, char *out_
 static int64_t explain_message(failure f, const char *path, bool system, const char *message) {
     char name[256];
     if (missing_dependency(message, path, name, sizeof name))
-        return fail(f, PINTLE_ENOTFOUND, ENOENT, "library '%s' needs '%s', which was not found: install it, or put its folder "
-                    "into LD_LIBRARY_PATH (%s)", path, name, message);
+        return fail(f, PINTLE_ENOTFOUND, ENOENT,
+                    "library '%s' needs '%s', which was not found: install it, or put its folder "
+                    "into LD_LIBRARY_PATH (%s)",
+                    path, name, message);
     if (system && strstr(message, ": cannot open shared object file") != NULL)
-        return fail(f, PINTLE_ENOTFOUND, ENOENT, "library '%s' was not found in the system's folders: %s", path, message);
+        return fail(f, PINTLE_ENOTFOUND, ENOENT, "library '%s' was not found in the system's folders: %s", path,
+                    message);
     if (strstr(message, "executable") != NULL)
         return fail(f, PINTLE_EINVAL, ENOEXEC, "'%s' is a program, not a shared library (%s)", path, message);
     return fail(f, PINTLE_EOS, ENOEXEC, "library '%s' cannot be loaded: %s", path, message);
@@ -104,22 +107,22 @@ static int64_t explain(failure f, const char *path, bool system, const char *mes
     return explain_message(f, path, system, message);
 }
 
-int64_t os_dll_open(const char *path, bool system, void **out_handle, int *out_code, char *out_text, size_t text_bytes) {
+int64_t os_dll_open(const char *path, bool system, void **out_handle, int *out_code, char *out_text,
+                    size_t text_bytes) {
     failure f = {.out_code = out_code, .out_text = out_text, .text_bytes = text_bytes};
     if (system && (path[0] == 0 || strchr(path, '/') != NULL))
-        return fail(f, PINTLE_EINVAL, EINVAL, "'%s' is not a bare library name: give a name without a folder, "
-                    "or open it by its absolute path", path);
-    if (!system && !os_path_absolute(path))
-        return fail(f, PINTLE_EINVAL, EINVAL, "'%s' is not an absolute path", path);
+        return fail(f, PINTLE_EINVAL, EINVAL,
+                    "'%s' is not a bare library name: give a name without a folder, "
+                    "or open it by its absolute path",
+                    path);
+    if (!system && !os_path_absolute(path)) return fail(f, PINTLE_EINVAL, EINVAL, "'%s' is not an absolute path", path);
     *out_handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
     if (*out_handle != NULL) return 0;
     const char *message = dlerror();
     return explain(f, path, system, message == NULL ? "no reason given" : message);
 }
 
-void os_dll_close(void *handle) {
-    dlclose(handle);
-}
+void os_dll_close(void *handle) { dlclose(handle); }
 
 /* A symbol whose value is NULL cannot be called: it counts as missing. */
 int64_t os_dll_symbol(void *handle, const char *name, unsigned ordinal, void **out_address) {
@@ -129,10 +132,6 @@ int64_t os_dll_symbol(void *handle, const char *name, unsigned ordinal, void **o
     return *out_address == NULL ? ENOENT : 0;
 }
 
-bool os_dll_has_ordinals(void) {
-    return false;
-}
+bool os_dll_has_ordinals(void) { return false; }
 
-bool os_path_absolute(const char *path) {
-    return path[0] == '/';
-}
+bool os_path_absolute(const char *path) { return path[0] == '/'; }

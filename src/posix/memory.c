@@ -20,9 +20,7 @@ enum { RESERVE_ALIGN = 64 * 1024 };
 
 static _Atomic bool guard_markers_missing;
 
-size_t os_page_bytes(void) {
-    return (size_t)sysconf(_SC_PAGESIZE);
-}
+size_t os_page_bytes(void) { return (size_t)sysconf(_SC_PAGESIZE); }
 
 static char *map(size_t bytes) {
     void *base = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -51,9 +49,7 @@ void *os_reserve(size_t bytes) {
     return base;
 }
 
-void os_release(void *base, size_t bytes) {
-    munmap(base, bytes);
-}
+void os_release(void *base, size_t bytes) { munmap(base, bytes); }
 
 /* Returns 0 or errno. EINVAL of the marker is an older kernel, or locked memory: no markers from now on. */
 static int guard_install(void *page, size_t page_bytes) {

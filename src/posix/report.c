@@ -1,6 +1,7 @@
 /* report.c (POSIX): what goes out of the process: standard error, the end, error texts; and what comes in by name.
  *
- * Threads: any. os_write_error, os_exit and os_abort are also safe in signal handlers. Locks: none of ours. Order: none.
+ * Threads: any. os_write_error, os_exit and os_abort are also safe in signal handlers. Locks: none of ours. Order:
+ * none.
  * Invariants: texts end in a zero byte and fit. Tests: tests/unit/test_os.c. */
 #undef _GNU_SOURCE /* for the strerror_r of POSIX, which refuses a number that it does not know; glibc's own does not */
 #define _POSIX_C_SOURCE 200809L
@@ -19,13 +20,9 @@ void os_write_error(const char *text, size_t length) {
     }
 }
 
-void os_exit(int status) {
-    _exit(status);
-}
+void os_exit(int status) { _exit(status); }
 
-void os_abort(void) {
-    abort();
-}
+void os_abort(void) { abort(); }
 
 void os_error_text(int64_t os_code, char *out_text, size_t text_bytes) {
     char known[256];

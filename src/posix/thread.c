@@ -1,8 +1,8 @@
 /* thread.c (POSIX): OS threads.
  *
- * Threads: any. Locks: none. Order: what the starter wrote before os_thread_start is visible to the thread, and what the
- * thread wrote to its joiner (pthread_create, pthread_join). Invariants: a thread started here has a base frame,
- * in thread_base, for as long as it runs. Tests: tests/unit/test_os.c. */
+ * Threads: any. Locks: none. Order: what the starter wrote before os_thread_start is visible to the thread, and what
+ * the thread wrote to its joiner (pthread_create, pthread_join). Invariants: a thread started here has a base frame, in
+ * thread_base, for as long as it runs. Tests: tests/unit/test_os.c. */
 #define _GNU_SOURCE 1 /* gettid, pthread_getattr_np */
 #include <errno.h>
 #include <pthread.h>
@@ -58,9 +58,7 @@ void os_thread_detach(os_thread *thread) {
     thread->handle = 0;
 }
 
-uint64_t os_thread_id(void) {
-    return (uint64_t)gettid();
-}
+uint64_t os_thread_id(void) { return (uint64_t)gettid(); }
 
 /* pthread_exit runs the cleanups and C++ destructors of all frames on the current stack, and loads libgcc for it.
  * Going back to the base frame and returning ends the thread just as well, with its thread-local destructors, from

@@ -34,7 +34,8 @@ void os_wait_word(_Atomic uint32_t *word, uint32_t expected, int64_t deadline_ns
     }
     if (deadline_ns < 0) return; /* before the clock's start; the kernel would refuse it */
     slack_set_once();
-    struct timespec deadline = {.tv_sec = (time_t)(deadline_ns / 1000000000), .tv_nsec = (long)(deadline_ns % 1000000000)};
+    struct timespec deadline = {.tv_sec = (time_t)(deadline_ns / 1000000000),
+                                .tv_nsec = (long)(deadline_ns % 1000000000)};
     futex_wait(word, expected, &deadline);
 }
 
@@ -42,14 +43,8 @@ static void futex_wake(_Atomic uint32_t *word, int count) {
     syscall(SYS_futex, word, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, count, NULL, NULL, 0);
 }
 
-void os_wake_word_one(_Atomic uint32_t *word) {
-    futex_wake(word, 1);
-}
+void os_wake_word_one(_Atomic uint32_t *word) { futex_wake(word, 1); }
 
-void os_wake_word_all(_Atomic uint32_t *word) {
-    futex_wake(word, INT_MAX);
-}
+void os_wake_word_all(_Atomic uint32_t *word) { futex_wake(word, INT_MAX); }
 
-void os_yield_thread(void) {
-    sched_yield();
-}
+void os_yield_thread(void) { sched_yield(); }

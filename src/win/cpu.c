@@ -1,9 +1,10 @@
 /* cpu.c (Windows): how many processors this process may use.
  *
- * Processors come in groups of up to 64. A process in one group has an affinity mask for it; from Windows 11 on a process
- * may spread over several groups, and then uses all active processors of each. A job (a container is one) may cap the
- * CPU time of its processes, as a share of all the machine's processors.
- * Threads: any. Locks: none. Order: none. Invariants: at least 1. Tests: tests/unit/test_os.c, tests/win/test_os_win.c. */
+ * Processors come in groups of up to 64. A process in one group has an affinity mask for it; from Windows 11 on a
+ * process may spread over several groups, and then uses all active processors of each. A job (a container is one) may
+ * cap the CPU time of its processes, as a share of all the machine's processors.
+ * Threads: any. Locks: none. Order: none. Invariants: at least 1. Tests: tests/unit/test_os.c, tests/win/test_os_win.c.
+ * */
 #include "win.h"
 
 enum { GROUPS_MAX = 64 };

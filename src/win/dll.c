@@ -1,8 +1,8 @@
 /* dll.c (Windows): loading DLLs, and why a load failed (dll_explain.c).
  *
- * By absolute path, what the DLL needs is looked for beside it, in System32 and in the folders given to AddDllDirectory;
- * by bare name, System32 is the only place. The current folder and PATH are never searched. A DLL that is loaded already
- * is found by its bare name wherever it came from: so the system has it.
+ * By absolute path, what the DLL needs is looked for beside it, in System32 and in the folders given to
+ * AddDllDirectory; by bare name, System32 is the only place. The current folder and PATH are never searched. A DLL that
+ * is loaded already is found by its bare name wherever it came from: so the system has it.
  * Threads: any. Locks: the loader's own; it runs DllMains under it. Order: none.
  * Invariants: the system shows no error window; a failure has an error number, a code and a whole sentence.
  * Tests: tests/unit/test_os.c, tests/win/test_os_win.c. */
@@ -57,15 +57,17 @@ static HMODULE load_quietly(const wchar_t *path, bool system) {
     return module;
 }
 
-static bool is_bare_name(const char *name) {
-    return name[0] != 0 && strpbrk(name, "/\\:") == NULL;
-}
+static bool is_bare_name(const char *name) { return name[0] != 0 && strpbrk(name, "/\\:") == NULL; }
 
-int64_t os_dll_open(const char *path, bool system, void **out_handle, int *out_code, char *out_text, size_t text_bytes) {
-    dll_failure f = {.path = path, .system = system, .out_code = out_code, .out_text = out_text, .text_bytes = text_bytes};
+int64_t os_dll_open(const char *path, bool system, void **out_handle, int *out_code, char *out_text,
+                    size_t text_bytes) {
+    dll_failure f = {
+        .path = path, .system = system, .out_code = out_code, .out_text = out_text, .text_bytes = text_bytes};
     if (system && !is_bare_name(path))
-        return dll_fail(&f, PINTLE_EINVAL, ERROR_INVALID_NAME, "'%s' is not a bare DLL name: give a name without a folder, "
-                        "or open it by its absolute path", path);
+        return dll_fail(&f, PINTLE_EINVAL, ERROR_INVALID_NAME,
+                        "'%s' is not a bare DLL name: give a name without a folder, "
+                        "or open it by its absolute path",
+                        path);
     if (!system && !os_path_absolute(path))
         return dll_fail(&f, PINTLE_EINVAL, ERROR_BAD_PATHNAME, "'%s' is not an absolute path", path);
     f.wide_path = path_make(path, &f.suffix_added);
@@ -77,9 +79,7 @@ int64_t os_dll_open(const char *path, bool system, void **out_handle, int *out_c
     return error;
 }
 
-void os_dll_close(void *handle) {
-    FreeLibrary(handle);
-}
+void os_dll_close(void *handle) { FreeLibrary(handle); }
 
 int64_t os_dll_symbol(void *handle, const char *name, unsigned ordinal, void **out_address) {
     if (name == NULL && (ordinal == 0 || ordinal > 0xFFFF)) return ERROR_INVALID_ORDINAL;
@@ -87,13 +87,9 @@ int64_t os_dll_symbol(void *handle, const char *name, unsigned ordinal, void **o
     return *out_address != NULL ? 0 : GetLastError();
 }
 
-bool os_dll_has_ordinals(void) {
-    return true;
-}
+bool os_dll_has_ordinals(void) { return true; }
 
-static bool is_slash(char c) {
-    return c == '\\' || c == '/';
-}
+static bool is_slash(char c) { return c == '\\' || c == '/'; }
 
 bool os_path_absolute(const char *path) {
     if (is_slash(path[0]) && is_slash(path[1])) return path[2] != 0;

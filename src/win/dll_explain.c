@@ -1,7 +1,7 @@
 /* dll_explain.c (Windows): why a DLL could not be loaded, as a code and a sentence.
  *
- * The loader's error numbers say little: 126 is both "no such file" and "it needs a file that is not there". So the file
- * is looked at again: is it there, is it a DLL for this kind of program, and are the DLLs that it imports there.
+ * The loader's error numbers say little: 126 is both "no such file" and "it needs a file that is not there". So the
+ * file is looked at again: is it there, is it a DLL for this kind of program, and are the DLLs that it imports there.
  * Threads: any. Locks: none. Order: none. Invariants: nothing here loads code.
  * Tests: tests/win/test_os_win.c. */
 #include "dll_explain.h"
@@ -35,8 +35,10 @@ static int64_t fail_with_message(const dll_failure *f, int code, DWORD error, co
 }
 
 int64_t dll_explain_text(const dll_failure *f, DWORD error) {
-    if (error == ERROR_NO_UNICODE_TRANSLATION) return dll_fail(f, PINTLE_EINVAL, error, "the path '%s' is not UTF-8", f->path);
-    return fail_with_message(f, error == ERROR_NOT_ENOUGH_MEMORY ? PINTLE_ENOMEM : PINTLE_EOS, error, "cannot be loaded");
+    if (error == ERROR_NO_UNICODE_TRANSLATION)
+        return dll_fail(f, PINTLE_EINVAL, error, "the path '%s' is not UTF-8", f->path);
+    return fail_with_message(f, error == ERROR_NOT_ENOUGH_MEMORY ? PINTLE_ENOMEM : PINTLE_EOS, error,
+                             "cannot be loaded");
 }
 
 bool dll_system_path(const wchar_t *name, wchar_t out_path[DLL_PATH_UNITS]) {
@@ -82,7 +84,8 @@ static bool is_api_set(const char *name) {
 /* Whether the system's folders, or those given to AddDllDirectory, have the DLL. Maps it as data: runs nothing. */
 static bool system_has(const wchar_t *name) {
     if (GetModuleHandleW(name) != NULL) return true;
-    DWORD search = win_functions_get()->dll_search_flags ? LOAD_LIBRARY_SEARCH_SYSTEM32 | LOAD_LIBRARY_SEARCH_USER_DIRS : 0;
+    DWORD search = win_functions_get()->dll_search_flags ? LOAD_LIBRARY_SEARCH_SYSTEM32 | LOAD_LIBRARY_SEARCH_USER_DIRS
+                                                         : 0;
     HMODULE data = LoadLibraryExW(name, NULL, LOAD_LIBRARY_AS_DATAFILE | search);
     if (data != NULL) FreeLibrary(data);
     return data != NULL;
@@ -145,8 +148,10 @@ static int64_t explain_dependency(const dll_failure *f, const wchar_t *path, DWO
     if (found && needed_by != NULL) snprintf(by_way_of, sizeof by_way_of, " (by way of '%s')", needed_by);
     free(w);
     if (!found) return fail_with_message(f, PINTLE_ENOTFOUND, error, "needs another DLL, which was not found");
-    return dll_fail(f, PINTLE_ENOTFOUND, error, "DLL '%s' needs '%s'%s, which was not found: put it into the same folder, or "
-                    "give its folder to AddDllDirectory", f->path, name, by_way_of);
+    return dll_fail(f, PINTLE_ENOTFOUND, error,
+                    "DLL '%s' needs '%s'%s, which was not found: put it into the same folder, or "
+                    "give its folder to AddDllDirectory",
+                    f->path, name, by_way_of);
 }
 
 /* ---- The file, and the error number ---- */
@@ -154,7 +159,8 @@ static int64_t explain_dependency(const dll_failure *f, const wchar_t *path, DWO
 static int64_t explain_kind(const dll_failure *f, pe_kind kind, DWORD error) {
     switch (kind) {
     case PE_32_BIT: return dll_fail(f, PINTLE_EINVAL, error, "'%s' is a 32-bit DLL; this is a 64-bit program", f->path);
-    case PE_OTHER_MACHINE: return dll_fail(f, PINTLE_EINVAL, error, "'%s' is a DLL for another kind of processor", f->path);
+    case PE_OTHER_MACHINE:
+        return dll_fail(f, PINTLE_EINVAL, error, "'%s' is a DLL for another kind of processor", f->path);
     case PE_NOT_DLL: return dll_fail(f, PINTLE_EINVAL, error, "'%s' is a program, not a DLL", f->path);
     case PE_CUT_OFF: return dll_fail(f, PINTLE_EINVAL, error, "'%s' is cut off: it ends within its header", f->path);
     default: return dll_fail(f, PINTLE_EINVAL, error, "'%s' is not a DLL", f->path);
@@ -166,7 +172,8 @@ static int64_t explain_error(const dll_failure *f, const wchar_t *path, DWORD er
     switch (error) {
     case ERROR_MOD_NOT_FOUND: return explain_dependency(f, path, error);
     case ERROR_PROC_NOT_FOUND:
-        return fail_with_message(f, PINTLE_EOS, error, "needs a function that another DLL does not have (an older version of it?)");
+        return fail_with_message(f, PINTLE_EOS, error,
+                                 "needs a function that another DLL does not have (an older version of it?)");
     case ERROR_DLL_INIT_FAILED: return fail_with_message(f, PINTLE_EOS, error, "was loaded, but its DllMain failed");
     case ERROR_ACCESS_DENIED:
     case ERROR_INVALID_IMAGE_HASH:
@@ -194,7 +201,8 @@ int64_t dll_explain(const dll_failure *f, DWORD error) {
     if (f->system && dll_system_path(f->wide_path, system_path)) path = system_path;
     DWORD attributes = GetFileAttributesW(path);
     if (attributes == INVALID_FILE_ATTRIBUTES) return explain_absence(f, GetLastError());
-    if (attributes & FILE_ATTRIBUTE_DIRECTORY) return dll_fail(f, PINTLE_EINVAL, error, "'%s' is a folder, not a DLL", f->path);
+    if (attributes & FILE_ATTRIBUTE_DIRECTORY)
+        return dll_fail(f, PINTLE_EINVAL, error, "'%s' is a folder, not a DLL", f->path);
     pe_file pe;
     pe_kind kind = pe_open(&pe, path);
     if (kind == PE_UNREADABLE) return explain_error(f, path, GetLastError());

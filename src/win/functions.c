@@ -24,7 +24,8 @@ typedef BOOL(WINAPI *wait_on_address_fn)(volatile void *address, void *compare, 
 static wait_on_address_fn wait_on_address;
 
 /* RtlWaitOnAddress's form over WaitOnAddress: whole milliseconds, rounded up. */
-static LONG NTAPI wait_in_ms(const volatile void *address, const void *compare, SIZE_T bytes, const LARGE_INTEGER *timeout) {
+static LONG NTAPI wait_in_ms(const volatile void *address, const void *compare, SIZE_T bytes,
+                             const LARGE_INTEGER *timeout) {
     enum { UNITS_PER_MS = 10000 };
     DWORD timeout_ms = INFINITE;
     if (timeout != NULL) {

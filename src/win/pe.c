@@ -10,7 +10,8 @@
 static bool read_at(const pe_file *pe, uint64_t offset, void *out, DWORD bytes) {
     LARGE_INTEGER position = {.QuadPart = (int64_t)offset};
     DWORD got = 0;
-    return SetFilePointerEx(pe->file, position, NULL, FILE_BEGIN) && ReadFile(pe->file, out, bytes, &got, NULL) && got == bytes;
+    return SetFilePointerEx(pe->file, position, NULL, FILE_BEGIN) && ReadFile(pe->file, out, bytes, &got, NULL) &&
+           got == bytes;
 }
 
 static uint16_t own_machine(void) {
@@ -54,13 +55,12 @@ static pe_kind header_read(pe_file *pe) {
 
 pe_kind pe_open(pe_file *out_pe, const wchar_t *path) {
     DWORD share = FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE;
-    *out_pe = (pe_file){.file = CreateFileW(path, GENERIC_READ, share, NULL, OPEN_EXISTING, FILE_ATTRIBUTE_NORMAL, NULL)};
+    *out_pe = (pe_file){
+        .file = CreateFileW(path, GENERIC_READ, share, NULL, OPEN_EXISTING, FILE_ATTRIBUTE_NORMAL, NULL)};
     return out_pe->file == INVALID_HANDLE_VALUE ? PE_UNREADABLE : header_read(out_pe);
 }
 
-void pe_close(pe_file *pe) {
-    CloseHandle(pe->file);
-}
+void pe_close(pe_file *pe) { CloseHandle(pe->file); }
 
 /* Where the byte at a relative virtual address is in the file. */
 static bool file_offset(const pe_file *pe, uint32_t rva, uint64_t *out_offset) {
@@ -87,6 +87,7 @@ bool pe_import(const pe_file *pe, unsigned index, char *out_name, size_t name_by
     IMAGE_IMPORT_DESCRIPTOR import;
     uint64_t table_at, name_at;
     if (pe->imports_rva == 0 || !file_offset(pe, pe->imports_rva, &table_at)) return false;
-    if (!read_at(pe, table_at + (uint64_t)index * sizeof import, &import, sizeof import) || import.Name == 0) return false;
+    if (!read_at(pe, table_at + (uint64_t)index * sizeof import, &import, sizeof import) || import.Name == 0)
+        return false;
     return file_offset(pe, import.Name, &name_at) && text_read(pe, name_at, out_name, name_bytes);
 }

@@ -6,13 +6,13 @@
 #include "win.h"
 
 typedef enum pe_kind {
-    PE_DLL,           /* a DLL for this program's kind of processor, as far as its header says */
-    PE_UNREADABLE,    /* the file cannot be opened: GetLastError() */
-    PE_NOT_PE,        /* no PE header */
-    PE_CUT_OFF,       /* ends within its header */
+    PE_DLL,        /* a DLL for this program's kind of processor, as far as its header says */
+    PE_UNREADABLE, /* the file cannot be opened: GetLastError() */
+    PE_NOT_PE,     /* no PE header */
+    PE_CUT_OFF,    /* ends within its header */
     PE_32_BIT,
     PE_OTHER_MACHINE,
-    PE_NOT_DLL        /* a program */
+    PE_NOT_DLL /* a program */
 } pe_kind;
 
 typedef struct pe_file {

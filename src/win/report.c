@@ -60,7 +60,9 @@ static void trim_end(wchar_t *text, size_t length) {
 void os_error_text(int64_t os_code, char *out_text, size_t text_bytes) {
     wchar_t message[512];
     DWORD flags = FORMAT_MESSAGE_FROM_SYSTEM | FORMAT_MESSAGE_IGNORE_INSERTS | FORMAT_MESSAGE_MAX_WIDTH_MASK;
-    DWORD length = os_code != (int64_t)(DWORD)os_code ? 0 : FormatMessageW(flags, NULL, (DWORD)os_code, 0, message, COUNT_OF(message), NULL);
+    DWORD length = os_code != (int64_t)(DWORD)os_code
+                       ? 0
+                       : FormatMessageW(flags, NULL, (DWORD)os_code, 0, message, COUNT_OF(message), NULL);
     trim_end(message, length);
     if (length == 0 || message[0] == 0)
         snprintf(out_text, text_bytes, "error %lld", (long long)os_code);

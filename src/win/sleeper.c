@@ -7,8 +7,8 @@
  * Threads: any. Locks: one for each bucket, over its list and the records in it; pool_lock, over the pool. Never two.
  * Order: a waiter counts itself, full fence, compares the word; a waker has changed the word, full fence, reads the
  * count: one of the two sees the other.
- * Invariants: a record is on a list exactly while it waits and nobody has woken it; who takes it off has set its event by
- * the time the bucket's lock is free again. Tests: tests/win/test_sleeper.c. */
+ * Invariants: a record is on a list exactly while it waits and nobody has woken it; who takes it off has set its event
+ * by the time the bucket's lock is free again. Tests: tests/win/test_sleeper.c. */
 #include "sleeper.h"
 
 enum { BUCKETS = 64, POOL_MAX = 16 };

@@ -50,15 +50,11 @@ void os_thread_detach(os_thread *thread) {
     thread->handle = 0;
 }
 
-uint64_t os_thread_id(void) {
-    return GetCurrentThreadId();
-}
+uint64_t os_thread_id(void) { return GetCurrentThreadId(); }
 
-/* The system frees the stack that the TEB describes, so this must be called on the thread's own stack, with the thread's
- * own values in the TEB. DllMains hear of the end on it. */
-void os_thread_exit(void) {
-    ExitThread(0);
-}
+/* The system frees the stack that the TEB describes, so this must be called on the thread's own stack, with the
+ * thread's own values in the TEB. DllMains hear of the end on it. */
+void os_thread_exit(void) { ExitThread(0); }
 
 void os_thread_stack(os_stack_bounds *out_bounds) {
     *out_bounds = (os_stack_bounds){

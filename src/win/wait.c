@@ -1,5 +1,5 @@
-/* wait.c (Windows): waiting on a word: without a deadline by RtlWaitOnAddress; with one by a precise timer (sleeper.c), or
- * by RtlWaitOnAddress where its time-outs are as good.
+/* wait.c (Windows): waiting on a word: without a deadline by RtlWaitOnAddress; with one by a precise timer (sleeper.c),
+ * or by RtlWaitOnAddress where its time-outs are as good.
  *
  * Threads: any. Locks: none. Order: the system compares the word again once it has queued the thread, ordered against
  * a wake of the same word; what the word guards is ordered by the caller's atomics. Invariants: a wait that nobody
@@ -33,6 +33,4 @@ void os_wake_word_all(_Atomic uint32_t *word) {
     win_functions_get()->waits.wake_all((const volatile void *)word);
 }
 
-void os_yield_thread(void) {
-    SwitchToThread();
-}
+void os_yield_thread(void) { SwitchToThread(); }

@@ -13,11 +13,11 @@
 /* ---- The TEB, the block that gs points to in every thread ---- */
 
 enum {
-    TEB_STACK_BASE = 0x08,         /* one past the stack's highest byte */
-    TEB_STACK_LIMIT = 0x10,        /* its lowest committed byte above the guard page; moves as the stack grows */
+    TEB_STACK_BASE = 0x08,  /* one past the stack's highest byte */
+    TEB_STACK_LIMIT = 0x10, /* its lowest committed byte above the guard page; moves as the stack grows */
     TEB_LAST_ERROR = 0x68,
     TEB_DEALLOCATION_STACK = 0x1478, /* the lowest byte of the stack's reservation */
-    TEB_TLS_SLOTS = 0x1480,        /* the first 64 slots */
+    TEB_TLS_SLOTS = 0x1480,          /* the first 64 slots */
     TEB_GUARANTEED_STACK_BYTES = 0x1748,
     TEB_TLS_EXPANSION_SLOTS = 0x1780 /* pointer to the slots from 64 on; NULL until the thread has set one */
 };
@@ -33,7 +33,7 @@ static inline void *teb_field(size_t offset) {
 
 /* Stack kept back for what handles a stack overflow, in every thread that we start and in every task's stack. The
  * system's exception frames take up to 11.7 KB on processors with large vector states. A larger value costs memory:
- * the system commits that much ahead whenever a stack grows. */
+ * Windows commits about that much ahead when a stack grows (Wine does not). */
 enum { STACK_GUARANTEE_BYTES = 32 * 1024 };
 
 /* The TLS slot of os_self(), read by the assembly in src/win/x64; TLS_INDEX_NONE before os_self_init. */
@@ -42,7 +42,8 @@ extern _Atomic uint32_t pintle_tls_index;
 
 /* ---- Functions that some versions of Windows, or Wine, do not have ---- */
 
-typedef LONG(NTAPI *win_wait_fn)(const volatile void *address, const void *compare, SIZE_T bytes, const LARGE_INTEGER *timeout);
+typedef LONG(NTAPI *win_wait_fn)(const volatile void *address, const void *compare, SIZE_T bytes,
+                                 const LARGE_INTEGER *timeout);
 typedef void(NTAPI *win_wake_fn)(const volatile void *address);
 typedef BOOL(WINAPI *win_group_affinity_fn)(HANDLE process, USHORT *group_count, USHORT *groups);
 enum { WAIT_TIMED_OUT = 0x102 }; /* STATUS_TIMEOUT */

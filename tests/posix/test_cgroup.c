@@ -123,8 +123,8 @@ CASE(cgroup_v1_minus_1_is_no_quota) {
 CASE(cgroup_mount_of_a_part_is_followed) {
     tree_make();
     file_make("cgroup", "3:cpu:/docker/abc/in\n");
-    file_make("mountinfo",
-              "30 21 0:26 /docker/ab @/other rw - cgroup cgroup rw,cpu\n31 21 0:27 /docker/abc @/cpu rw - cgroup cgroup rw,cpu\n");
+    file_make("mountinfo", "30 21 0:26 /docker/ab @/other rw - cgroup cgroup rw,cpu\n31 21 0:27 /docker/abc @/cpu rw - "
+                           "cgroup cgroup rw,cpu\n");
     file_make("cpu/in/cpu.cfs_quota_us", "700000\n");
     file_make("cpu/in/cpu.cfs_period_us", "100000\n");
     file_make("cpu/cpu.cfs_quota_us", "600000\n");

@@ -46,8 +46,11 @@ CASE(utf8_too_long_is_cut_between_characters) {
 
 CASE(utf8_lone_surrogate_becomes_a_replacement) {
     char text[16];
-    win_utf8(L"a\xd83d" L"b", text, sizeof text);
-    ck_assert_str_eq(text, "a\xef\xbf\xbd" "b");
+    win_utf8(L"a\xd83d"
+             L"b",
+             text, sizeof text);
+    ck_assert_str_eq(text, "a\xef\xbf\xbd"
+                           "b");
     win_utf8(L"\xd83d", text, sizeof text);
     ck_assert_str_eq(text, "\xef\xbf\xbd");
 }
@@ -304,8 +307,8 @@ static void sample_patch(const char *old, const char *new) {
     memcpy(bytes + at, new, length);
 }
 
-/* A path beside the tests' DLLs, in a folder of this file's own. Each case has its own names: Wine keeps a DLL that failed
- * to load open, so it can be neither removed nor written again before the program ends. */
+/* A path beside the tests' DLLs, in a folder of this file's own. Each case has its own names: Wine keeps a DLL that
+ * failed to load open, so it can be neither removed nor written again before the program ends. */
 static const char *file_path(const char *name) {
     static char paths[4][1024];
     static unsigned next;
@@ -444,7 +447,8 @@ CASE(dll_with_rubbish_in_it_is_explained) {
     int code;
     char text[512];
     wchar_t *path = win_utf16(file_path("rubbish.dll"));
-    dll_failure f = {.path = "rubbish.dll", .wide_path = path, .out_code = &code, .out_text = text, .text_bytes = sizeof text};
+    dll_failure f = {
+        .path = "rubbish.dll", .wide_path = path, .out_code = &code, .out_text = text, .text_bytes = sizeof text};
     for (int round = 0; round < 300; round++) {
         sample_read();
         sample_patch("msvcrt.dll", "missin.dll");
@@ -467,8 +471,10 @@ CASE(dll_without_its_function_says_so) {
     sample_read();
     sample_patch("strlen", "strxyz");
     sample_open("function.dll", byte_count);
-    if (opened.error == 0) os_dll_close(opened.handle); /* Wine puts a stub in its place */
-    else check_refused(PINTLE_EOS, "needs a function that another DLL does not have");
+    if (opened.error == 0)
+        os_dll_close(opened.handle); /* Wine puts a stub in its place */
+    else
+        check_refused(PINTLE_EOS, "needs a function that another DLL does not have");
 }
 
 CASE(dll_that_is_a_folder_is_named_so) {
@@ -548,7 +554,8 @@ CASE(dll_with_its_needs_beside_it_opens) {
 }
 
 CASE(path_with_drive_or_server_is_absolute) {
-    static const char *const absolute[] = {"C:\\x", "c:/x", "Z:\\", "\\\\server\\share\\x", "//server/share", "\\\\?\\C:\\x"};
+    static const char *const absolute[] = {"C:\\x",          "c:/x",        "Z:\\", "\\\\server\\share\\x",
+                                           "//server/share", "\\\\?\\C:\\x"};
     static const char *const relative[] = {"\\x", "/x", "C:x", "C:", "\\\\", "x\\y", "1:\\x", "\xc3\xa9:\\x"};
     for (size_t i = 0; i < COUNT_OF(absolute); i++) ck_assert_msg(os_path_absolute(absolute[i]), "%s", absolute[i]);
     for (size_t i = 0; i < COUNT_OF(relative); i++) ck_assert_msg(!os_path_absolute(relative[i]), "%s", relative[i]);
