@@ -22,12 +22,13 @@
 #define COLD __attribute__((cold, noinline))
 #define CACHE_LINE 64
 #define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
-#define CONTAINER_OF(pointer, type, member) ((type *)(void *)((char *)(pointer) - offsetof(type, member)))
+#define CONTAINER_OF(pointer, type, member) ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
 
 /* CHECK: an invariant whose breach would corrupt; compiled into every build. A breach is fatal: a report, then abort.
  * DCHECK: one that costs something; debug builds only (PINTLE_DEBUG_CHECKS). */
 NORETURN COLD void fatal(const char *format, ...) PINTLE_PRINTF(1, 2);
-#define CHECK(condition) (LIKELY(condition) ? (void)0 : fatal("broken invariant: %s (%s:%d)", #condition, __FILE__, __LINE__))
+#define CHECK(condition) \
+    (LIKELY(condition) ? (void)0 : fatal("broken invariant: %s (%s:%d)", #condition, __FILE__, __LINE__))
 #if defined(PINTLE_DEBUG_CHECKS)
 #define DCHECK(condition) CHECK(condition)
 #else

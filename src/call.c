@@ -97,7 +97,8 @@ int pintle_call_blocking(int (*fn)(void *), void *arg) {
     struct thread *thread = arch_self_before_switch();
     int value;
     if (fn == NULL) panic("pintle_call_blocking was given a NULL function");
-    if (thread == NULL || thread->task == NULL || call_state(atomic_load_relaxed(&thread->call)) != CALL_OUT) return fn(arg);
+    if (thread == NULL || thread->task == NULL || call_state(atomic_load_relaxed(&thread->call)) != CALL_OUT)
+        return fn(arg);
     call_enter_away(thread);
     value = arch_call_on_thread(fn, arg, thread);
     call_leave(thread);

@@ -12,11 +12,15 @@
 #include "scheduler.h"
 #include "stack.h"
 
-enum { AGAIN_NS = 100000000, REPORT_BYTES = 16384, OWN_THREADS = 3 /* monitor, maker, the one that called pintle_run */ };
+enum {
+    AGAIN_NS = 100000000,
+    REPORT_BYTES = 16384,
+    OWN_THREADS = 3 /* monitor, maker, the one that called pintle_run */
+};
 
 static struct {
     uint64_t switches;
-    int64_t since_ns;      /* 0: not suspicious */
+    int64_t since_ns; /* 0: not suspicious */
 } suspicion;
 
 static struct {
@@ -52,7 +56,8 @@ static bool looks_dead(uint64_t *out_switches) {
     lock_release(&sched.lock);
     *out_switches = 0;
     for (uint32_t i = 0; i < sched.processor_count && quiet; i++) {
-        quiet = timer_heap_earliest(&sched.processors[i].timers) == INT64_MAX && runq_is_empty(&sched.processors[i].runq);
+        quiet = timer_heap_earliest(&sched.processors[i].timers) == INT64_MAX &&
+                runq_is_empty(&sched.processors[i].runq);
         *out_switches += atomic_load_relaxed(&sched.processors[i].switches);
     }
     for (struct thread *thread = thread_first(); thread != NULL && quiet; thread = thread->all_next) {
@@ -67,11 +72,10 @@ static void list_task(struct pintle_task *task) {
         list.left_out++;
         return;
     }
-    list.length += (size_t)snprintf(list.text + list.length, sizeof list.text - list.length,
-                                    "  task %llu%s%s%s waits in %s%s, spawned from %p\n", (unsigned long long)task->id,
-                                    task->name[0] != '\0' ? " '" : "", task->name, task->name[0] != '\0' ? "'" : "",
-                                    task->waits_for != NULL ? task->waits_for : "?", task->bound != NULL ? " (pinned)" : "",
-                                    task->spawned_at);
+    list.length += (size_t)snprintf(
+        list.text + list.length, sizeof list.text - list.length, "  task %llu%s%s%s waits in %s%s, spawned from %p\n",
+        (unsigned long long)task->id, task->name[0] != '\0' ? " '" : "", task->name, task->name[0] != '\0' ? "'" : "",
+        task->waits_for != NULL ? task->waits_for : "?", task->bound != NULL ? " (pinned)" : "", task->spawned_at);
 }
 
 int64_t deadlock_look(int64_t now_ns) {

@@ -23,7 +23,8 @@ struct lock {
     _Atomic uint32_t word;
     uint32_t rank;
 };
-#define LOCK_INIT(lock_rank) { 0, lock_rank }
+#define LOCK_INIT(lock_rank) \
+    { 0, lock_rank }
 
 void lock_init(struct lock *lock, enum lock_rank rank);
 void lock_acquire(struct lock *lock);

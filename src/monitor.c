@@ -23,15 +23,20 @@
 #include "scheduler.h"
 
 enum {
-    ROUND_NS = 20000, LONG_NS = 1000000, LONGEST_NS = 10000000, QUIET_ROUNDS = 50,
-    BLOCKED_NS = 20000, BLOCKED_IDLE_NS = 10000000, SLICE_NS = 10000000
+    ROUND_NS = 20000,
+    LONG_NS = 1000000,
+    LONGEST_NS = 10000000,
+    QUIET_ROUNDS = 50,
+    BLOCKED_NS = 20000,
+    BLOCKED_IDLE_NS = 10000000,
+    SLICE_NS = 10000000
 };
 
 #define NOT_SEEN UINT64_MAX
 
 static struct {
     os_thread os;
-    _Atomic uint32_t word;          /* 1: woken */
+    _Atomic uint32_t word; /* 1: woken */
     _Atomic bool stops;
 } monitor;
 
@@ -65,7 +70,8 @@ static bool retake(struct processor *processor, struct thread *thread, int64_t n
         processor->seen_call = 0;
         return false;
     }
-    if (processor->seen_call != word) { /* the tick makes words of different calls of one thread differ; of two threads rarely */
+    if (processor->seen_call !=
+        word) { /* the tick makes words of different calls of one thread differ; of two threads rarely */
         processor->seen_call = word;
         processor->seen_call_ns = now;
         return false;

@@ -27,8 +27,9 @@ static void describe(const char *what, const char *message, char *out, size_t by
         return;
     }
     snprintf(out, bytes, "pintle: %s: %s\n  task %llu%s%s%s, spawned from %p, on thread %llu%s%s\n", what, message,
-             (unsigned long long)task->id, task->name[0] != '\0' ? " '" : "", task->name, task->name[0] != '\0' ? "'" : "",
-             task->spawned_at, (unsigned long long)os_thread_id(), task->pins_user != 0 ? ", pinned" : "",
+             (unsigned long long)task->id, task->name[0] != '\0' ? " '" : "", task->name,
+             task->name[0] != '\0' ? "'" : "", task->spawned_at, (unsigned long long)os_thread_id(),
+             task->pins_user != 0 ? ", pinned" : "",
              call_state(atomic_load_relaxed(&thread->call)) != CALL_OUT ? ", in a foreign call" : "");
 }
 

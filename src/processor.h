@@ -17,18 +17,18 @@ struct pintle_task;
 struct processor {
     struct runq runq;
     /* The owner's. */
-    alignas(CACHE_LINE) uint32_t tick;   /* scheduling decisions: each 61st looks at the global queue and timers */
+    alignas(CACHE_LINE) uint32_t tick; /* scheduling decisions: each 61st looks at the global queue and timers */
     uint32_t random;
     uint32_t id;
     uint32_t free_count;
-    struct pintle_task *free;            /* dead tasks of the default stack size, newest first */
-    _Atomic uint64_t slices;             /* tasks started with a time slice of their own; the monitor compares it */
+    struct pintle_task *free; /* dead tasks of the default stack size, newest first */
+    _Atomic uint64_t slices;  /* tasks started with a time slice of their own; the monitor compares it */
     _Atomic uint64_t switches, steals, spawned, handoffs;
     _Atomic(struct thread *) thread;
     /* Under sched.lock. */
     alignas(CACHE_LINE) struct processor *idle_next, *idle_previous;
     bool is_idle;
-    struct thread *waiter;               /* parked on the heap's first deadline while the processor is idle */
+    struct thread *waiter; /* parked on the heap's first deadline while the processor is idle */
     struct timer_heap timers;
     /* The monitor's. */
     alignas(CACHE_LINE) uint64_t seen_call;

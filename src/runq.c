@@ -32,7 +32,7 @@ void task_list_append(struct task_list *list, struct task_list *from) {
     }
     list->last = from->last;
     list->count += from->count;
-    *from = (struct task_list){ 0 };
+    *from = (struct task_list){0};
 }
 
 /* Moves half of a full ring, then the task, to the list. False: thieves made room meanwhile. */

@@ -42,13 +42,15 @@ static int options_read(const pintle_options *options, size_t size) {
         char *end;
         unsigned long count = strtoul(text, &end, 10);
         if (*end != '\0' || end == text || count == 0 || count > MOST_PROCESSORS) {
-            return error_set(PINTLE_EINVAL, 0, "PINTLE_PROCESSORS is '%s': use a number from 1 to %d", text, MOST_PROCESSORS);
+            return error_set(PINTLE_EINVAL, 0, "PINTLE_PROCESSORS is '%s': use a number from 1 to %d", text,
+                             MOST_PROCESSORS);
         }
         sched.options.processors = (unsigned)count;
     }
     if (sched.options.processors == 0) sched.options.processors = os_processor_count();
     if (sched.options.processors > MOST_PROCESSORS) {
-        return error_set(PINTLE_EINVAL, 0, "options.processors is %u: %d is the most", sched.options.processors, MOST_PROCESSORS);
+        return error_set(PINTLE_EINVAL, 0, "options.processors is %u: %d is the most", sched.options.processors,
+                         MOST_PROCESSORS);
     }
     if (sched.options.stack_bytes != 0 && stack_class(sched.options.stack_bytes) < 0) {
         return error_set(PINTLE_EINVAL, 0, "options.stack_bytes is %zu: too large", sched.options.stack_bytes);
@@ -215,7 +217,8 @@ int pintle_stop(int64_t deadline_ns) {
             stack_each_task(remember_left);
             result = error_set(PINTLE_EBUSY, 0, "pintle_stop: %llu tasks are left, among them task %llu '%s'%s%s",
                                (unsigned long long)tasks_live(), (unsigned long long)pintle_task_id(left_task),
-                               pintle_task_name(left_task), left_task != NULL && left_task->waits_for ? " waiting in " : "",
+                               pintle_task_name(left_task),
+                               left_task != NULL && left_task->waits_for ? " waiting in " : "",
                                left_task != NULL && left_task->waits_for ? left_task->waits_for : "");
         } else {
             exit_locked(INT64_MAX);
@@ -270,7 +273,7 @@ int pintle_run_sized(pintle_main_fn *main_task, void *arg, const pintle_options 
     }
     result = start_locked(options, size, false);
     if (result == 0) {
-        main_call = (struct main_call){ main_task, arg, 0 };
+        main_call = (struct main_call){main_task, arg, 0};
         result = home_make(&home);
         if (result != 0) exit_locked(INT64_MAX); /* the error stays: it is the thread's */
     }
@@ -315,7 +318,7 @@ static void stats_sum(pintle_stats *stats) {
 }
 
 void pintle_stats_get_sized(pintle_stats *out, size_t size) {
-    pintle_stats stats = { 0 };
+    pintle_stats stats = {0};
     if (sched_phase() != PHASE_STOPPED) {
         stats_sum(&stats);
         stats.tasks = tasks_live();

@@ -45,7 +45,7 @@ static void push_global_list(struct task_list *list) {
 }
 
 static void push_ring(struct processor *processor, struct pintle_task *task) {
-    struct task_list overflow = { 0 };
+    struct task_list overflow = {0};
     if (UNLIKELY(!runq_push(&processor->runq, task, &overflow))) push_global_list(&overflow);
 }
 
@@ -267,13 +267,14 @@ static void arrived_queue(struct thread *thread, struct pintle_task *task) {
 
 /* Off the straight way: the ring is full, or the task would be the next again, before those in the global queue. */
 static COLD void arrived_yield_slow(struct processor *processor, struct pintle_task *task) {
-    struct task_list list = { 0 };
+    struct task_list list = {0};
     if (!runq_is_empty(&processor->runq) && runq_push(&processor->runq, task, &list)) return;
     if (list.first == NULL) task_list_push(&list, task);
     push_global_list(&list);
 }
 
-static __attribute__((noinline)) void arrived_other(struct thread *thread, struct pintle_task *task, enum left_kind kind) {
+static __attribute__((noinline)) void arrived_other(struct thread *thread, struct pintle_task *task,
+                                                    enum left_kind kind) {
     if (kind == LEFT_PARK) {
         task_set_state(task, TASK_RUNNING, TASK_WAITING);
         sleeper_saved(&task->sleeper);
@@ -309,7 +310,7 @@ static struct pintle_task *take_global_locked(struct processor *processor, uint3
     if (first == NULL) return NULL;
     if (count > most) count = most;
     while (--count > 0 && sched.global.first != NULL && sched.global.first->bound == NULL) {
-        struct task_list overflow = { 0 };
+        struct task_list overflow = {0};
         if (!runq_push(&processor->runq, task_list_pop(&sched.global), &overflow)) {
             task_list_append(&sched.global, &overflow);
             break;
@@ -361,7 +362,8 @@ static void stop_searching(struct thread *thread) {
     if (!thread->is_searching) return;
     thread->is_searching = false;
     /* The last searcher that found something wakes the next: there may be more. */
-    if (atomic_sub_seq_cst(&sched.searching, 1) == 1 && atomic_load_relaxed(&sched.idle_count) != 0 && sched_has_work()) {
+    if (atomic_sub_seq_cst(&sched.searching, 1) == 1 && atomic_load_relaxed(&sched.idle_count) != 0 &&
+        sched_has_work()) {
         sched_wake();
     }
 }

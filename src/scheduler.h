@@ -14,7 +14,7 @@
 #include "thread.h"
 
 enum run_phase {
-    PHASE_STOPPED,  /* nothing runs; entries get ESTOPPED */
+    PHASE_STOPPED, /* nothing runs; entries get ESTOPPED */
     PHASE_RUNNING,
     PHASE_STOPPING, /* no new tasks; the old ones may end */
     PHASE_EXITING   /* threads end as they come by; nothing is scheduled */
@@ -23,32 +23,32 @@ enum run_phase {
 struct sched {
     struct lock lock;
     /* Under lock, read by others as a hint. */
-    alignas(CACHE_LINE) _Atomic uint32_t idle_count;     /* WAKE: read after a full fence */
-    _Atomic uint32_t monitor_asleep;                     /* enum monitor_sleep, likewise */
-    _Atomic uint32_t searching;                          /* threads that look for work */
+    alignas(CACHE_LINE) _Atomic uint32_t idle_count; /* WAKE: read after a full fence */
+    _Atomic uint32_t monitor_asleep;                 /* enum monitor_sleep, likewise */
+    _Atomic uint32_t searching;                      /* threads that look for work */
     _Atomic uint32_t global_count;
     _Atomic uint32_t phase;
     alignas(CACHE_LINE) struct task_list global;
     struct processor *idle;
     struct thread *spares;
-    uint32_t spare_count, starting_count;                /* starting: made, not yet come by */
-    uint32_t thread_count;                               /* that count against max_threads */
-    struct thread *all_threads;                          /* only grows */
-    struct thread *free_threads, *ended_threads;         /* ended: for the maker to join */
-    uint32_t live_count;                                 /* OS threads that we started and have not joined */
+    uint32_t spare_count, starting_count;        /* starting: made, not yet come by */
+    uint32_t thread_count;                       /* that count against max_threads */
+    struct thread *all_threads;                  /* only grows */
+    struct thread *free_threads, *ended_threads; /* ended: for the maker to join */
+    uint32_t live_count;                         /* OS threads that we started and have not joined */
     uint32_t left_behind_count;
-    bool thread_wanted;                                  /* somebody found no spare */
+    bool thread_wanted; /* somebody found no spare */
     /* Constant while running. */
     struct processor *processors;
     uint32_t processor_count;
     pintle_options options;
     bool library_mode;
-    struct thread *home;                                 /* the one that called pintle_run; NULL: library mode */
+    struct thread *home; /* the one that called pintle_run; NULL: library mode */
     _Atomic uint32_t main_done;
     /* Figures. */
     _Atomic uint64_t retakes, threads_started, threads_refused, waits_for_thread, slow_leaves;
-    _Atomic uint64_t outside_spawned, outside_handoffs;  /* by threads without a processor */
-    _Atomic uint64_t tasks_ended;                        /* EXIT's; see runtime.c for the order of reading */
+    _Atomic uint64_t outside_spawned, outside_handoffs; /* by threads without a processor */
+    _Atomic uint64_t tasks_ended;                       /* EXIT's; see runtime.c for the order of reading */
     _Atomic uint64_t tasks_spawned;
 };
 extern struct sched sched;
@@ -125,7 +125,9 @@ void call_enter_away(struct thread *thread);
 
 /* ---- processors held by threads ---- */
 
-static inline struct processor *thread_processor(struct thread *thread) { return atomic_load_relaxed(&thread->processor); }
+static inline struct processor *thread_processor(struct thread *thread) {
+    return atomic_load_relaxed(&thread->processor);
+}
 static inline void thread_hold(struct thread *thread, struct processor *processor) {
     atomic_store_relaxed(&thread->processor, processor);
     atomic_store_relaxed(&processor->thread, thread);

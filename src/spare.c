@@ -28,8 +28,8 @@ enum { SPIN_LIMIT = 200, DEFAULT_MAX_THREADS = 10000, GLOBAL_INTERVAL = 61, SPAR
 
 static struct {
     os_thread os;
-    _Atomic uint32_t word;          /* 1: asked */
-    _Atomic uint32_t ended;         /* counts threads that ended; waited on when stopping */
+    _Atomic uint32_t word;  /* 1: asked */
+    _Atomic uint32_t ended; /* counts threads that ended; waited on when stopping */
     bool stops;
 } maker;
 
@@ -136,7 +136,7 @@ void hand_to_bound(struct thread *thread, struct processor *processor, struct pi
 
 /* The first task in the global queue that is bound; taken out. */
 static struct pintle_task *take_bound_locked(void) {
-    struct task_list kept = { 0 };
+    struct task_list kept = {0};
     struct pintle_task *task, *found = NULL;
     while ((task = task_list_pop(&sched.global)) != NULL) {
         if (found == NULL && task->bound != NULL) {
@@ -161,12 +161,13 @@ void processor_pass_on(struct processor *processor) {
             thread = spare_take_locked();
         }
         if (thread == NULL && has_own) {
-            struct task_list list = { 0 };
+            struct task_list list = {0};
             runq_drain(&processor->runq, &list);
             task_list_append(&sched.global, &list);
             atomic_store_relaxed(&sched.global_count, sched.global.count);
         }
-        if (thread == NULL && sched.global.first != NULL && (bound = take_bound_locked()) != NULL) thread = bound->bound;
+        if (thread == NULL && sched.global.first != NULL && (bound = take_bound_locked()) != NULL)
+            thread = bound->bound;
     }
     if (thread == NULL) idle_put_locked(processor, NULL);
     lock_release(&sched.lock);
@@ -201,7 +202,7 @@ static bool give_on(struct thread *thread, struct processor *processor) {
     }
     if (task != NULL) {
         struct pintle_task *kicked = runq_push_next(&processor->runq, task);
-        struct task_list overflow = { 0 };
+        struct task_list overflow = {0};
         if (kicked != NULL && !runq_push(&processor->runq, kicked, &overflow)) {
             lock_acquire(&sched.lock);
             task_list_append(&sched.global, &overflow);
@@ -320,7 +321,9 @@ bool thread_wait_for_processor(struct thread *thread) {
 
 /* ---- Threads ---- */
 
-struct thread *thread_first(void) { return atomic_load_acquire((_Atomic(struct thread *) *)&sched.all_threads); }
+struct thread *thread_first(void) {
+    return atomic_load_acquire((_Atomic(struct thread *) *)&sched.all_threads);
+}
 
 struct thread *thread_record_new_locked(void) {
     struct thread *thread = sched.free_threads;

@@ -5,27 +5,28 @@
 #include "os.h"
 
 enum {
-    SMALLEST_SHIFT = 16,                 /* 64 KB: Windows' allocation granularity */
-    CLASSES = 16,                        /* to 2 GB */
+    SMALLEST_SHIFT = 16, /* 64 KB: Windows' allocation granularity */
+    CLASSES = 16,        /* to 2 GB */
     SLAB_BYTES = 16 << 20,
-    TOP_BYTES = 8 << 10,                 /* committed at once: the record and a first frame or two */
-    GUARANTEE_BYTES = 32 << 10,          /* what the system keeps for the handler of an overflow; as thread stacks have */
-    COLORS = 8, COLOR_BYTES = 2 * CACHE_LINE
+    TOP_BYTES = 8 << 10,        /* committed at once: the record and a first frame or two */
+    GUARANTEE_BYTES = 32 << 10, /* what the system keeps for the handler of an overflow; as thread stacks have */
+    COLORS = 8,
+    COLOR_BYTES = 2 * CACHE_LINE
 };
 
 struct slab {
     struct slab *next;
     char *base;
     size_t bytes;
-    uint32_t count;                      /* of stacks */
-    _Atomic uint32_t carved;             /* of those, ever taken; release after the record is ready */
+    uint32_t count;          /* of stacks */
+    _Atomic uint32_t carved; /* of those, ever taken; release after the record is ready */
     int size_class;
 };
 
 static struct pool {
     struct lock lock;
     struct pintle_task *free;
-    struct slab *slabs;                  /* newest first: only the first has stacks left to carve */
+    struct slab *slabs; /* newest first: only the first has stacks left to carve */
 } pools[CLASSES];
 static _Atomic uint64_t held_bytes;
 

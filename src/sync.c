@@ -69,7 +69,9 @@ void pintle_event_reset(pintle_event *event) {
     lock_word_release(&event->lock);
 }
 
-bool pintle_event_is_set(const pintle_event *event) { return atomic_load_acquire((const _Atomic uint32_t *)&event->set) != 0; }
+bool pintle_event_is_set(const pintle_event *event) {
+    return atomic_load_acquire((const _Atomic uint32_t *)&event->set) != 0;
+}
 
 int pintle_event_wait(pintle_event *event, int64_t deadline_ns) {
     struct waiter waiter;

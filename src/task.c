@@ -104,7 +104,8 @@ static int spawn(pintle_task **out_task, pintle_fn *fn, void *arg, const pintle_
     int result;
     if (UNLIKELY(fn == NULL)) panic("pintle_spawn was given a NULL function");
     if (UNLIKELY(sched_phase() != PHASE_RUNNING)) {
-        return error_set(PINTLE_ESTOPPED, 0, "pintle_spawn: the runtime is not running: use pintle_run or pintle_start");
+        return error_set(PINTLE_ESTOPPED, 0,
+                         "pintle_spawn: the runtime is not running: use pintle_run or pintle_start");
     }
     if (UNLIKELY(processor == NULL) && thread_self() == NULL) deadlock_outsider();
     if (stack_bytes == 0 && pinned) stack_bytes = PINNED_STACK_BYTES;
@@ -121,7 +122,8 @@ static int spawn(pintle_task **out_task, pintle_fn *fn, void *arg, const pintle_
     }
     task->id = number;
     task->spawned_at = caller;
-    if (UNLIKELY(options != NULL && options->name != NULL)) snprintf(task->name, sizeof task->name, "%s", options->name);
+    if (UNLIKELY(options != NULL && options->name != NULL))
+        snprintf(task->name, sizeof task->name, "%s", options->name);
     if (pinned) task->pins_user = 1;
     if (out_task != NULL) {
         *out_task = task;
@@ -140,15 +142,17 @@ int pintle_spawn(pintle_task **out_task, pintle_fn *fn, void *arg) {
 
 int pintle_spawn_with_sized(pintle_task **out_task, pintle_fn *fn, void *arg, const pintle_task_options *options,
                             size_t size) {
-    pintle_task_options known = { 0 };
+    pintle_task_options known = {0};
     if (options != NULL) {
         if (options->size != 0 && options->size < size) size = options->size;
         if (size <= sizeof options->size) {
-            return error_set(PINTLE_EINVAL, 0, "options.size is %zu: set it to sizeof(pintle_task_options), or 0", size);
+            return error_set(PINTLE_EINVAL, 0, "options.size is %zu: set it to sizeof(pintle_task_options), or 0",
+                             size);
         }
         memcpy(&known, options, size < sizeof known ? size : sizeof known);
     }
-    if (known.scope != NULL) return error_set(PINTLE_ENOTSUP, 0, "pintle_spawn_with: scope must be NULL in this version");
+    if (known.scope != NULL)
+        return error_set(PINTLE_ENOTSUP, 0, "pintle_spawn_with: scope must be NULL in this version");
     return spawn(out_task, fn, arg, &known, __builtin_return_address(0));
 }
 
@@ -172,11 +176,13 @@ int pintle_join(pintle_task *task, int64_t deadline_ns) {
             }
         } else {
             wait_abandon(&wait); /* nobody knew of it */
-            if (join != JOIN_DONE) panic("pintle_join: task %llu is detached or joined by another", (unsigned long long)task->id);
+            if (join != JOIN_DONE)
+                panic("pintle_join: task %llu is detached or joined by another", (unsigned long long)task->id);
         }
     }
     bool panicked = task_is(task, TASK_PANICKED);
-    if (panicked) error_set(PINTLE_EPANIC, 0, "task %llu '%s' ended by a panic", (unsigned long long)task->id, task->name);
+    if (panicked)
+        error_set(PINTLE_EPANIC, 0, "task %llu '%s' ended by a panic", (unsigned long long)task->id, task->name);
     task_free(own_processor(), task);
     return panicked ? PINTLE_EPANIC : 0;
 }
@@ -186,7 +192,8 @@ void pintle_task_detach(pintle_task *task) {
     if (task == NULL) panic("pintle_task_detach was given a NULL task");
     atomic_fetch_or_explicit(&task->flags, TASK_DETACHED, memory_order_relaxed);
     if (atomic_cas_acq_rel(&task->join, &join, JOIN_DETACHED)) return;
-    if (join != JOIN_DONE) panic("pintle_task_detach: task %llu is detached or joined already", (unsigned long long)task->id);
+    if (join != JOIN_DONE)
+        panic("pintle_task_detach: task %llu is detached or joined already", (unsigned long long)task->id);
     task_free(own_processor(), task);
 }
 

@@ -41,8 +41,8 @@ enum { PARK_SAVED = 1, PARK_WOKEN = 2 };
 struct sleeper {
     _Atomic uint64_t claim;
     _Atomic uint32_t park;
-    bool external;                   /* a thread that is no task: woken through the word `park` */
-    struct sleeper *next_free;       /* external ones, in their pool */
+    bool external;             /* a thread that is no task: woken through the word `park` */
+    struct sleeper *next_free; /* external ones, in their pool */
 };
 
 /* task->join: 0, DONE, DETACHED, or the joiner's sleeper with the low bits of its seq. Sleepers are 64-aligned. */
@@ -61,8 +61,8 @@ struct pintle_task {
     int saved_errno;
     uint32_t saved_last_error;
     uint32_t pins_user;
-    struct thread *bound;            /* the thread it is pinned to while it is not running; NULL: none */
-    struct pintle_task *next;        /* in a queue or a pool */
+    struct thread *bound;     /* the thread it is pinned to while it is not running; NULL: none */
+    struct pintle_task *next; /* in a queue or a pool */
 
     alignas(CACHE_LINE) struct sleeper sleeper;
     _Atomic uint64_t join;
@@ -72,11 +72,11 @@ struct pintle_task {
 
     void *arg;
     uint64_t id;
-    void *spawned_at;                /* return address of the spawn */
-    struct timer timer;              /* the deadline of its wait */
-    pintle_error *error;             /* its last failure; NULL until the first */
-    const char *waits_for;           /* for reports: what it is parked in; static text */
-    uint8_t size_class;              /* of its stack: stack.c */
+    void *spawned_at;      /* return address of the spawn */
+    struct timer timer;    /* the deadline of its wait */
+    pintle_error *error;   /* its last failure; NULL until the first */
+    const char *waits_for; /* for reports: what it is parked in; static text */
+    uint8_t size_class;    /* of its stack: stack.c */
     char name[32];
 };
 
@@ -101,7 +101,8 @@ NORETURN void task_main(struct pintle_task *task);
 
 /* Lowest valid and one-past-highest address of the task's stack. */
 static inline bool task_owns_address(const struct pintle_task *task, const void *address) {
-    return (const char *)address >= (const char *)task->stack_reserve && (const char *)address < (const char *)task->stack_base;
+    return (const char *)address >= (const char *)task->stack_reserve &&
+           (const char *)address < (const char *)task->stack_base;
 }
 
 #endif

@@ -41,7 +41,7 @@ struct call_block {
     void *return_address;
     void *fn;
     uint32_t nargs, err;
-    void *sp;               /* the task's stack pointer after the call returns */
+    void *sp; /* the task's stack pointer after the call returns */
     const uintptr_t *args;
     struct thread *thread;
     pintle_result *result;
@@ -51,41 +51,41 @@ struct call_block {
 struct thread {
     /* Line 0: the call path. layout.h. */
     alignas(CACHE_LINE) _Atomic uint64_t call;
-    void *stack_top;                 /* the call block; the loop and foreign frames start below it */
-    struct pintle_task *task;        /* running, or in a call */
+    void *stack_top;          /* the call block; the loop and foreign frames start below it */
+    struct pintle_task *task; /* running, or in a call */
     void *stack_reserve;
     alignas(16) void *stack_base;
     void *stack_limit;
     uint32_t stack_guarantee;
-    uint32_t pins_auto;              /* pins that calls and callbacks took: the task cannot leave the thread */
+    uint32_t pins_auto; /* pins that calls and callbacks took: the task cannot leave the thread */
     void *loop_frame;
 
     /* Line 1: switching. Owner only, but for `processor`, which the monitor reads. */
     alignas(CACHE_LINE) _Atomic(struct processor *) processor;
-    struct pintle_task *left;        /* the task that just left, to be published by arrived() */
+    struct pintle_task *left; /* the task that just left, to be published by arrived() */
     enum left_kind left_kind;
-    bool is_home;                    /* the thread that called pintle_run: runs only the main task */
+    bool is_home; /* the thread that called pintle_run: runs only the main task */
     bool is_searching;
-    bool ends;                       /* its task ended pinned: it must not run others */
-    bool is_listed;                  /* it put itself where others take threads from: a processor will come */
+    bool ends;      /* its task ended pinned: it must not run others */
+    bool is_listed; /* it put itself where others take threads from: a processor will come */
     int *errno_slot;
     uint32_t *last_error_slot;
-    struct pintle_task *reserved;    /* the pinned task that the thread waits with */
+    struct pintle_task *reserved; /* the pinned task that the thread waits with */
 
     /* Line 2: written by others. */
     alignas(CACHE_LINE) _Atomic uint32_t attention;
-    _Atomic uint32_t parker;         /* 0, 1: a token, 2: sleeps */
+    _Atomic uint32_t parker; /* 0, 1: a token, 2: sleeps */
     _Atomic(struct processor *) handed;
 
     /* Line 3: cold. */
     alignas(CACHE_LINE) _Atomic uint32_t state;
     uint32_t id;
-    struct thread *next, *previous;  /* spare list, under sched.lock */
-    struct thread *all_next;         /* all records ever made; only grows */
+    struct thread *next, *previous; /* spare list, under sched.lock */
+    struct thread *all_next;        /* all records ever made; only grows */
     os_thread os;
     uint64_t os_id;
-    struct processor *watches;       /* WAITER: whose timers it keeps; under sched.lock */
-    uint32_t last_error_dummy;       /* where the system has no last error */
+    struct processor *watches; /* WAITER: whose timers it keeps; under sched.lock */
+    uint32_t last_error_dummy; /* where the system has no last error */
 };
 
 /* The calling thread's record; NULL on threads the runtime does not know. Opaque: read it again after each switch. */

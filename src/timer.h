@@ -14,7 +14,7 @@
 struct timer_heap;
 
 struct timer {
-    int64_t deadline_ns;           /* os_now_ns()'s clock */
+    int64_t deadline_ns; /* os_now_ns()'s clock */
     uint64_t seq;
     _Atomic(struct timer_heap *) heap; /* NULL: not armed. Written under the heap's lock */
     uint32_t index;
@@ -25,7 +25,7 @@ struct timer_heap {
     struct lock lock;
     uint32_t count, capacity;
     struct timer **timers;
-    _Atomic int64_t earliest_ns;   /* INT64_MAX: none */
+    _Atomic int64_t earliest_ns; /* INT64_MAX: none */
 };
 
 void timer_heap_init(struct timer_heap *heap);

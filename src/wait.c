@@ -24,7 +24,9 @@ static struct lock pool_lock = LOCK_INIT(RANK_LEAF);
 static struct sleeper *pool;
 
 static inline uint64_t claim_word(uint64_t seq, enum wake_reason reason) { return seq << REASON_BITS | reason; }
-static inline enum wake_reason claim_reason(uint64_t claim) { return (enum wake_reason)(claim & ((1u << REASON_BITS) - 1)); }
+static inline enum wake_reason claim_reason(uint64_t claim) {
+    return (enum wake_reason)(claim & ((1u << REASON_BITS) - 1));
+}
 
 static struct sleeper *external_take(void) {
     struct sleeper *sleeper;

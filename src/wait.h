@@ -14,7 +14,7 @@
 struct wait {
     struct sleeper *sleeper;
     uint64_t seq;
-    struct thread *thread;      /* NULL: external */
+    struct thread *thread; /* NULL: external */
 };
 
 /* 0, or PINTLE_ENOMEM: no sleeper for a thread that is no task. */

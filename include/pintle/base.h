@@ -99,9 +99,9 @@ PINTLE_API const char *pintle_error_name(int code);
  * INFINITE passed where a deadline belongs is far below the clock's start, and is refused with PINTLE_EINVAL. */
 #define PINTLE_FOREVER INT64_MAX
 #define PINTLE_NOWAIT INT64_MIN
-#define PINTLE_US(n) ((int64_t)(n) * 1000)
-#define PINTLE_MS(n) ((int64_t)(n) * 1000000)
-#define PINTLE_S(n) ((int64_t)(n) * 1000000000)
+#define PINTLE_US(n) ((int64_t)(n)*1000)
+#define PINTLE_MS(n) ((int64_t)(n)*1000000)
+#define PINTLE_S(n) ((int64_t)(n)*1000000000)
 
 /* The time now, for deadlines. Blocks: no. From: any. */
 PINTLE_API int64_t pintle_now(void);

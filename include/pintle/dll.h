@@ -24,7 +24,7 @@ typedef struct pintle_proc {
 
 /* Which argument words are floating point (bit i: word i is a double; for a float give pintle_word_float's word), and
  * whether the result is. System V needs it; Windows' convention does not, and ignores it. Up to 24 words. */
-#define PINTLE_FLOATS(mask) ((uint32_t)(mask) & 0x00ffffffu)
+#define PINTLE_FLOATS(mask) ((uint32_t)(mask)&0x00ffffffu)
 #define PINTLE_FLOAT_RESULT 0x01000000u
 
 /* Effect: loads a DLL by absolute path; its own folder and the system's are searched for what it needs, never the
@@ -68,9 +68,11 @@ PINTLE_API const char *pintle_dll_path(pintle_dll *dll);
 /* A function of a system DLL, bound at its first call; missing is a panic then, which pintle_proc_bind tests for.
  * static pintle_proc Sleep_ = PINTLE_PROC("kernel32.dll", "Sleep"); */
 #if defined(__cplusplus)
-#define PINTLE_PROC(dll, proc) pintle_proc { dll, proc, nullptr, nullptr, 0, nullptr }
+#define PINTLE_PROC(dll, proc) \
+    pintle_proc { dll, proc, nullptr, nullptr, 0, nullptr }
 #else
-#define PINTLE_PROC(dll, proc) { dll, proc, NULL, NULL, 0, NULL }
+#define PINTLE_PROC(dll, proc) \
+    { dll, proc, NULL, NULL, 0, NULL }
 #endif
 PINTLE_API int pintle_proc_bind(pintle_proc *proc);
 

@@ -63,24 +63,24 @@ PINTLE_API int pintle_enter(pintle_fn *fn, void *arg);
 /* Figures of the runtime, each a snapshot; the whole is not one instant. */
 typedef struct pintle_stats {
     size_t size;
-    uint64_t tasks;           /* live */
-    uint64_t tasks_spawned;   /* ever */
-    uint64_t tasks_bytes;     /* address space held for tasks and their stacks */
+    uint64_t tasks;         /* live */
+    uint64_t tasks_spawned; /* ever */
+    uint64_t tasks_bytes;   /* address space held for tasks and their stacks */
     uint32_t processors, processors_idle;
     uint32_t threads, threads_spare; /* made by the runtime, and of those without work */
-    uint64_t threads_started; /* ever */
-    uint64_t threads_refused; /* times the system would not make one */
-    uint64_t calls;           /* foreign calls made by tasks, ever */
-    uint32_t calls_in_flight; /* of those, now */
-    uint64_t switches;        /* from one task to another or to the scheduler */
-    uint64_t steals;          /* tasks taken from another processor's queue */
-    uint64_t retakes;         /* processors taken from calls that blocked */
-    uint64_t handoffs;        /* processors handed on by announced blocking calls and by pinned tasks */
-    uint64_t slow_leaves;     /* calls that came back and found their processor gone */
-    uint64_t lent;            /* processors lent for tasks that held theirs too long */
-    uint64_t thunks, attached;/* live thunks; foreign threads attached */
-    uint64_t timers;          /* armed */
-    uint64_t waits_for_thread;/* times that work waited because max_threads was reached */
+    uint64_t threads_started;        /* ever */
+    uint64_t threads_refused;        /* times the system would not make one */
+    uint64_t calls;                  /* foreign calls made by tasks, ever */
+    uint32_t calls_in_flight;        /* of those, now */
+    uint64_t switches;               /* from one task to another or to the scheduler */
+    uint64_t steals;                 /* tasks taken from another processor's queue */
+    uint64_t retakes;                /* processors taken from calls that blocked */
+    uint64_t handoffs;               /* processors handed on by announced blocking calls and by pinned tasks */
+    uint64_t slow_leaves;            /* calls that came back and found their processor gone */
+    uint64_t lent;                   /* processors lent for tasks that held theirs too long */
+    uint64_t thunks, attached;       /* live thunks; foreign threads attached */
+    uint64_t timers;                 /* armed */
+    uint64_t waits_for_thread;       /* times that work waited because max_threads was reached */
 } pintle_stats;
 
 /* Effect: fills *out. Zero everywhere when the runtime does not run. Blocks: no. From: any. */

@@ -15,9 +15,11 @@ typedef struct pintle_event {
     void *first, *last;
 } pintle_event;
 #if defined(__cplusplus)
-#define PINTLE_EVENT_INIT pintle_event { 0, 0, nullptr, nullptr }
+#define PINTLE_EVENT_INIT \
+    pintle_event { 0, 0, nullptr, nullptr }
 #else
-#define PINTLE_EVENT_INIT { 0, 0, NULL, NULL }
+#define PINTLE_EVENT_INIT \
+    { 0, 0, NULL, NULL }
 #endif
 
 /* Blocks: no. From: any. Destroying an event that has waiters is a panic. */

@@ -23,6 +23,6 @@ static int invoke(void *arg) {
 }
 
 void call_words(void *fn, unsigned nargs, const uintptr_t *args, uint32_t float_flags, pintle_result *out) {
-    struct words words = { fn, args, out, nargs, float_flags };
+    struct words words = {fn, args, out, nargs, float_flags};
     pintle_call(invoke, &words);
 }

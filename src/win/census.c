@@ -8,7 +8,7 @@
 
 unsigned os_thread_count(void) {
     HANDLE snapshot = CreateToolhelp32Snapshot(TH32CS_SNAPTHREAD, 0);
-    THREADENTRY32 entry = { .dwSize = sizeof entry };
+    THREADENTRY32 entry = {.dwSize = sizeof entry};
     DWORD process = GetCurrentProcessId();
     unsigned count = 0;
     if (snapshot == INVALID_HANDLE_VALUE) return 0;

@@ -16,18 +16,20 @@ static void report(const EXCEPTION_RECORD *record) {
     char text[256];
     struct thread *thread = thread_self();
     struct pintle_task *task = thread != NULL ? thread->task : NULL;
-    int length = snprintf(text, sizeof text, "pintle: unhandled exception 0x%08lx at %p in task %llu '%s'%s\n",
-                          (unsigned long)record->ExceptionCode, record->ExceptionAddress,
-                          (unsigned long long)pintle_task_id(task), pintle_task_name(task),
-                          thread != NULL && call_state(atomic_load_relaxed(&thread->call)) != CALL_OUT ? ", in a foreign call" : "");
+    int length = snprintf(
+        text, sizeof text, "pintle: unhandled exception 0x%08lx at %p in task %llu '%s'%s\n",
+        (unsigned long)record->ExceptionCode, record->ExceptionAddress, (unsigned long long)pintle_task_id(task),
+        pintle_task_name(task),
+        thread != NULL && call_state(atomic_load_relaxed(&thread->call)) != CALL_OUT ? ", in a foreign call" : "");
     os_write_error(text, (size_t)length);
 }
 
 EXCEPTION_DISPOSITION fault_unhandled(EXCEPTION_RECORD *record, void *frame, CONTEXT *context, void *dispatcher) {
-    EXCEPTION_POINTERS pointers = { record, context };
+    EXCEPTION_POINTERS pointers = {record, context};
     (void)frame;
     (void)dispatcher;
-    if (record->ExceptionFlags & (EXCEPTION_UNWINDING | EXCEPTION_EXIT_UNWIND | EXCEPTION_TARGET_UNWIND | EXCEPTION_COLLIDED_UNWIND)) {
+    if (record->ExceptionFlags &
+        (EXCEPTION_UNWINDING | EXCEPTION_EXIT_UNWIND | EXCEPTION_TARGET_UNWIND | EXCEPTION_COLLIDED_UNWIND)) {
         return ExceptionContinueSearch;
     }
     report(record);

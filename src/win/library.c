@@ -57,20 +57,24 @@ static int load(struct request *request, void **out_module) {
 static bool is_bare(const char *name) { return strpbrk(name, "\\/:") == NULL; }
 
 int pintle_load_system_library(const char *name, void **out_module) {
-    struct request request = { .name = name, .system = true };
-    if (name == NULL || out_module == NULL) return error_set(PINTLE_EINVAL, 0, "pintle_load_system_library: an argument is NULL");
+    struct request request = {.name = name, .system = true};
+    if (name == NULL || out_module == NULL)
+        return error_set(PINTLE_EINVAL, 0, "pintle_load_system_library: an argument is NULL");
     if (name[0] == '\0' || !is_bare(name)) {
-        return error_set(PINTLE_EINVAL, 0, "pintle_load_system_library: '%s' is not a bare name like kernel32.dll", name);
+        return error_set(PINTLE_EINVAL, 0, "pintle_load_system_library: '%s' is not a bare name like kernel32.dll",
+                         name);
     }
     return load(&request, out_module);
 }
 
 int pintle_load_library(const char *path, void **out_module) {
-    struct request request = { .name = path };
-    if (path == NULL || out_module == NULL) return error_set(PINTLE_EINVAL, 0, "pintle_load_library: an argument is NULL");
+    struct request request = {.name = path};
+    if (path == NULL || out_module == NULL)
+        return error_set(PINTLE_EINVAL, 0, "pintle_load_library: an argument is NULL");
     request.bare = path[0] != '\0' && is_bare(path);
     if (!request.bare && !os_path_absolute(path)) {
-        return error_set(PINTLE_EINVAL, 0, "pintle_load_library: '%s' is neither an absolute path nor a bare name", path);
+        return error_set(PINTLE_EINVAL, 0, "pintle_load_library: '%s' is neither an absolute path nor a bare name",
+                         path);
     }
     return load(&request, out_module);
 }
@@ -84,7 +88,7 @@ static int find_in_call(void *arg) {
 }
 
 int pintle_get_proc_address(void *module, const char *name, void **out_proc) {
-    struct request request = { .name = name, .module = module };
+    struct request request = {.name = name, .module = module};
     if (module == NULL || name == NULL || out_proc == NULL) {
         return error_set(PINTLE_EINVAL, 0, "pintle_get_proc_address: an argument is NULL");
     }

@@ -158,8 +158,7 @@ HELPER bool helper_stack_holds(helper_stack stack, const volatile void *address)
 HELPER void helper_compute(int64_t duration_ns) {
     int64_t end = pintle_now() + duration_ns;
     while (pintle_now() < end)
-        for (volatile int i = 0; i < 20; i++) {
-        }
+        for (volatile int i = 0; i < 20; i++) {}
 }
 
 /* ---- A gate: passes nobody until it is opened, everybody afterwards. Waiting blocks the OS thread in the system,
@@ -185,8 +184,7 @@ HELPER void helper_gate_init(helper_gate *gate) {
 HELPER void helper_gate_open(helper_gate *gate) { close(gate->ends[1]); }
 HELPER void helper_gate_wait(helper_gate *gate) {
     char byte;
-    while (read(gate->ends[0], &byte, 1) < 0 && errno == EINTR) {
-    }
+    while (read(gate->ends[0], &byte, 1) < 0 && errno == EINTR) {}
 }
 HELPER void helper_gate_destroy(helper_gate *gate) { close(gate->ends[0]); }
 #endif
@@ -210,8 +208,7 @@ HELPER void helper_sem_destroy(helper_sem *sem) { CloseHandle(sem->handle); }
 HELPER void helper_sem_init(helper_sem *sem) { sem_init(&sem->sem, 0, 0); }
 HELPER void helper_sem_post(helper_sem *sem) { sem_post(&sem->sem); }
 HELPER void helper_sem_wait(helper_sem *sem) {
-    while (sem_wait(&sem->sem) != 0) {
-    }
+    while (sem_wait(&sem->sem) != 0) {}
 }
 HELPER void helper_sem_destroy(helper_sem *sem) { sem_destroy(&sem->sem); }
 #endif

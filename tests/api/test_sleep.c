@@ -147,8 +147,8 @@ typedef struct sleepers {
     pintle_event go;
     int64_t base;
     atomic_uint next, ready, awake;
-    unsigned order[SLEEPERS];     /* order[k]: who woke as the k-th */
-    int64_t late[SLEEPERS];       /* by how much each was late; negative: too early */
+    unsigned order[SLEEPERS]; /* order[k]: who woke as the k-th */
+    int64_t late[SLEEPERS];   /* by how much each was late; negative: too early */
     int64_t step_ns;
     unsigned count, factor;
     unsigned failed;
@@ -223,8 +223,7 @@ static int sleepers_late_main(void *arg) {
     pintle_event_set(&s->go);
     pintle_yield(); /* all of them go to sleep */
     s->spoiled = pintle_now() >= s->base;
-    while (pintle_now() < s->base + (int64_t)s->count * s->step_ns) {
-    }
+    while (pintle_now() < s->base + (int64_t)s->count * s->step_ns) {}
     s->failed += helper_join_all(tasks, s->count);
     pintle_stats stats;
     pintle_stats_get(&stats);

@@ -756,7 +756,8 @@ static int fresh_main(void *arg) {
     pintle_task_options options = {.size = sizeof options, .name = "dirty"};
     for (int i = 0; i < 20; i++) {
         pintle_task *task;
-        if (pintle_spawn_with(&task, dirty_task, NULL, &options) != 0 || pintle_join(task, PINTLE_FOREVER) != 0) return 1;
+        if (pintle_spawn_with(&task, dirty_task, NULL, &options) != 0 || pintle_join(task, PINTLE_FOREVER) != 0)
+            return 1;
         if (pintle_spawn(&task, fresh_task, f) != 0 || pintle_join(task, PINTLE_FOREVER) != 0) return 2;
         if (f->first_error != 0 || f->pinned || strcmp(f->name, "<>") != 0) return 3;
     }
@@ -878,9 +879,7 @@ CASE(panic_in_library_mode_ends_only_the_task) {
     ck_assert_msg(strstr(r.text, "lathe") != NULL, "%s", r.text);
 }
 
-static int panic_in_call(void *arg) {
-    pintle_panic("the %s broke inside a call", (const char *)arg);
-}
+static int panic_in_call(void *arg) { pintle_panic("the %s broke inside a call", (const char *)arg); }
 static void panic_in_call_task(void *arg) {
     if (strcmp(arg, "belt") == 0)
         pintle_call(panic_in_call, arg);

@@ -15,10 +15,10 @@ static void assert_panics(const char *child, const char *const *words, size_t co
         ck_assert_msg(strstr(text, words[i]) != NULL, "%s: no \"%s\" in:\n%s", child, words[i], text);
     ck_assert_msg(strstr(text, "survived") == NULL, "%s went on:\n%s", child, text);
 }
-#define ASSERT_PANICS(child, ...)                                                 \
-    do {                                                                          \
-        const char *const expected_words[] = {__VA_ARGS__};                       \
-        assert_panics(child, expected_words, ELEMENTS(expected_words));           \
+#define ASSERT_PANICS(child, ...) \
+    do { \
+        const char *const expected_words[] = {__VA_ARGS__}; \
+        assert_panics(child, expected_words, ELEMENTS(expected_words)); \
     } while (0)
 
 static void survived(void) {
@@ -64,8 +64,7 @@ static int panic_detached_main(void *arg) {
     (void)arg;
     pintle_task_options options = {.size = sizeof options, .name = "stoker"};
     pintle_spawn_with(NULL, panic_task, NULL, &options);
-    while (pintle_sleep(PINTLE_S(1)) == 0) {
-    }
+    while (pintle_sleep(PINTLE_S(1)) == 0) {}
     return 0;
 }
 CHILD(panic_of_detached_task) { run_child(panic_detached_main); }
@@ -80,8 +79,7 @@ static void panic_pinned_task(void *arg) {
 static int panic_pinned_main(void *arg) {
     (void)arg;
     pintle_spawn(NULL, panic_pinned_task, NULL);
-    while (pintle_sleep(PINTLE_S(1)) == 0) {
-    }
+    while (pintle_sleep(PINTLE_S(1)) == 0) {}
     return 0;
 }
 CHILD(panic_of_pinned_task) { run_child(panic_pinned_main); }

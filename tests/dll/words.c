@@ -57,11 +57,12 @@ static word weigh(word sum, unsigned place, word value) { return sum + (2 * (wor
 EXPORT word words_0(void) { return 0x1122334455667788u; }
 #define TAKE(n) \
     EXPORT word words_##n(P##n) { return S##n; }
-TAKE(1) TAKE(2) TAKE(3) TAKE(4) TAKE(5) TAKE(6) TAKE(7) TAKE(8) TAKE(9) TAKE(10) TAKE(11) TAKE(12) TAKE(13) TAKE(14) TAKE(15)
+TAKE(1)
+TAKE(2) TAKE(3) TAKE(4) TAKE(5) TAKE(6) TAKE(7) TAKE(8) TAKE(9) TAKE(10) TAKE(11) TAKE(12) TAKE(13) TAKE(14) TAKE(15)
 
-/* ---- Any number: the first word is the count, itself included ---- */
+    /* ---- Any number: the first word is the count, itself included ---- */
 
-EXPORT word words_any(word count, ...) {
+    EXPORT word words_any(word count, ...) {
     va_list list;
     word sum = weigh(0, 0, count);
     va_start(list, count);
@@ -122,7 +123,8 @@ EXPORT double words_mix4(double a, int64_t b, double c, int64_t d) {
     return a + 10 * (double)b + 100 * c + 1000 * (double)d;
 }
 EXPORT double words_mix8(int64_t a, double b, float c, int64_t d, double e, float f, int64_t g, double h) {
-    return (double)a + 10 * b + 100 * (double)c + 1000 * (double)d + 1e4 * e + 1e5 * (double)f + 1e6 * (double)g + 1e7 * h;
+    return (double)a + 10 * b + 100 * (double)c + 1000 * (double)d + 1e4 * e + 1e5 * (double)f + 1e6 * (double)g +
+           1e7 * h;
 }
 EXPORT float words_floats6(float a, float b, float c, float d, float e, float f) {
     return a + 2 * b + 4 * c + 8 * d + 16 * e + 32 * f;
@@ -205,6 +207,12 @@ EXPORT word words_raise_and_handle(word times) {
     return handled;
 }
 
+/* Writes where it must not. */
+EXPORT word words_fault(volatile int *where) {
+    *where = 1;
+    return 1;
+}
+
 /* Writes rubbish into every register that a callee may change on Windows. */
 EXPORT word words_clobber(void) {
     __asm__ volatile("movabsq $0x5555555555555555, %%rax\n"
@@ -220,7 +228,8 @@ EXPORT word words_clobber(void) {
                      "movq %%rax, %%xmm3\n"
                      "movq %%rax, %%xmm4\n"
                      "movq %%rax, %%xmm5\n" ::
-                         : "rax", "rcx", "rdx", "r8", "r9", "r10", "r11", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5");
+                         : "rax", "rcx", "rdx", "r8", "r9", "r10", "r11", "xmm0", "xmm1", "xmm2", "xmm3", "xmm4",
+                           "xmm5");
     return 1;
 }
 

@@ -1,5 +1,5 @@
-/* test_syscall.c: pintle_syscall*: words, results, last errors, threads, stacks; and loading of DLLs for system calls.
- * The functions called are those of tests/dll/words.c and of the system. */
+/* test_syscall.c: pintle_syscall*: words, results, last errors, threads, stacks, faults.
+ * The functions called are those of tests/dll/words.c and of the system. Loading: test_library.c. */
 #include "api/api_helpers.h"
 
 typedef uintptr_t word;
@@ -329,9 +329,16 @@ static int last_errors_main(void *arg) {
         switch (i % 6) {
         case 0: pintle_yield(); break;
         case 1: pintle_sleep(PINTLE_US(20)); break;
-        case 2: pintle_pin(); pintle_yield(); pintle_unpin(); break;
+        case 2:
+            pintle_pin();
+            pintle_yield();
+            pintle_unpin();
+            break;
         case 3: pintle_call_blocking(helper_return_at_once, NULL); break;
-        case 4: pintle_blocking_begin(); pintle_blocking_end(); break;
+        case 4:
+            pintle_blocking_begin();
+            pintle_blocking_end();
+            break;
         default: pintle_stats_get(&stats); break;
         }
         if (GetLastError() != i) l->disturbed++;
@@ -425,8 +432,8 @@ static int threads_main(void *arg) {
 
 CASE(thread_of_a_pinned_task_is_the_same_inside_1000_calls) {
     for (unsigned processors = 1; processors <= 2; processors++) {
-        threads t = {
-            .thread_id = need_system("kernel32.dll", "GetCurrentThreadId"), .sleep = need_system("kernel32.dll", "Sleep")};
+        threads t = {.thread_id = need_system("kernel32.dll", "GetCurrentThreadId"),
+                     .sleep = need_system("kernel32.dll", "Sleep")};
         ck_assert_int_eq(helper_run(threads_main, &t, processors), 0);
         ck_assert_uint_eq(t.wrong, 0);
         ck_assert_uint_eq(t.other_thread_before, 0);
@@ -675,7 +682,8 @@ typedef struct backtrace {
 __attribute__((noinline)) static void backtrace_of_task(backtrace *b) {
     word words[20] = {pintle_word_ptr(b->frames[BY_N]), 62};
     b->count[BY_3] = pintle_syscall(b->walk, 2, pintle_word_ptr(b->frames[BY_3]), 62, 0).r1;
-    b->count[BY_15] = pintle_syscall15(b->walk, 2, pintle_word_ptr(b->frames[BY_15]), 62, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0).r1;
+    b->count[BY_15] =
+        pintle_syscall15(b->walk, 2, pintle_word_ptr(b->frames[BY_15]), 62, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0).r1;
     b->count[BY_N] = pintle_syscalln(b->walk, 20, words).r1;
     b->own_count = RtlCaptureStackBackTrace(0, 62, b->own_frames, NULL);
     __asm__ volatile("" ::: "memory"); /* no tail call */
@@ -707,8 +715,7 @@ static void assert_frames(void *const *frames, word count, void *fn, const char 
 CASE(backtrace_in_a_dll_crosses_into_the_task_and_ends) {
     backtrace b = {.walk = need("words_backtrace")};
     ck_assert_int_eq(pintle_run(backtrace_main, &b, NULL), 0);
-    for (int i = 0; i < WALKS; i++)
-        assert_frames(b.frames[i], b.count[i], (void *)backtrace_of_task, "the task", i);
+    for (int i = 0; i < WALKS; i++) assert_frames(b.frames[i], b.count[i], (void *)backtrace_of_task, "the task", i);
     assert_frames(b.own_frames, b.own_count, (void *)backtrace_of_task, "the task", WALKS);
     assert_frames(b.own_frames, b.own_count, (void *)backtrace_main, "main", WALKS);
 }
@@ -721,177 +728,6 @@ CASE(unwinding_from_a_dll_reaches_the_tasks_first_frame_and_ends) {
         assert_frames(b.frames[i], b.count[i], (void *)backtrace_of_task, "the task", i);
         assert_frames(b.frames[i], b.count[i], (void *)backtrace_main, "main", i);
     }
-}
-
-/* ---- Loading ---- */
-
-static int load_result;
-static pintle_error load_error;
-
-static int load_with(int (*load)(const char *, void **), const char *name, void **out) {
-    memset(&load_error, 0, sizeof load_error);
-    load_result = load(name, out);
-    pintle_error_get(&load_error);
-    return load_result;
-}
-
-CASE(load_system_library_finds_system_dlls_only) {
-    void *module = NULL, *again = NULL, *proc = NULL;
-    ck_assert_int_eq(pintle_load_system_library("kernel32.dll", &module), 0);
-    ck_assert_ptr_eq(module, GetModuleHandleW(L"kernel32.dll"));
-    ck_assert_int_eq(pintle_load_system_library("kernel32.dll", &again), 0);
-    ck_assert_ptr_eq(again, module);
-    ck_assert_int_eq(pintle_get_proc_address(module, "GetCurrentProcessId", &proc), 0);
-    ck_assert_uint_eq((uint32_t)pintle_syscall(proc, 0, 0, 0, 0).r1, GetCurrentProcessId());
-
-    ck_assert_int_eq(load_with(pintle_load_system_library, "no-such-dll-here.dll", &module), PINTLE_ENOTFOUND);
-    ck_assert_int_eq(load_error.code, PINTLE_ENOTFOUND);
-    ck_assert_msg(strstr(load_error.text, "no-such-dll-here.dll") != NULL, "%s", load_error.text);
-    ck_assert_int_ne(load_error.os_code, 0);
-    const char *const paths[] = {"C:\\windows\\system32\\kernel32.dll", "sub\\kernel32.dll", "sub/kernel32.dll",
-                                 "..\\kernel32.dll", ""};
-    for (size_t i = 0; i < ELEMENTS(paths); i++)
-        ck_assert_msg(load_with(pintle_load_system_library, paths[i], &module) == PINTLE_EINVAL, "'%s' gave %d", paths[i],
-                      load_result);
-}
-
-CASE(get_proc_address_names_what_is_missing) {
-    void *module = NULL, *proc = NULL;
-    ck_assert_int_eq(pintle_load_system_library("kernel32.dll", &module), 0);
-    memset(&load_error, 0, sizeof load_error);
-    ck_assert_int_eq(pintle_get_proc_address(module, "NoSuchProcedure", &proc), PINTLE_ENOTFOUND);
-    pintle_error_get(&load_error);
-    ck_assert_msg(strstr(load_error.text, "NoSuchProcedure") != NULL, "%s", load_error.text);
-    ck_assert_ptr_null(proc);
-    ck_assert_int_eq(pintle_get_proc_address(module, "Sleep", &proc), 0);
-    ck_assert_ptr_eq(proc, (void *)GetProcAddress(module, "Sleep"));
-    ck_assert_int_eq(pintle_get_proc_address(NULL, "Sleep", &proc), PINTLE_EINVAL);
-}
-
-/* ---- Where DLLs are looked for ---- */
-
-typedef struct place {
-    wchar_t folder[MAX_PATH], program_folder[MAX_PATH], old_current[MAX_PATH];
-} place;
-
-static void place_enter(place *p) {
-    wchar_t temp[MAX_PATH];
-    ck_assert_uint_gt(GetTempPathW(MAX_PATH, temp), 0);
-    ck_assert_uint_gt(GetTempFileNameW(temp, L"pin", 0, p->folder), 0);
-    DeleteFileW(p->folder);
-    ck_assert(CreateDirectoryW(p->folder, NULL));
-    ck_assert_uint_gt(GetModuleFileNameW(NULL, p->program_folder, MAX_PATH), 0);
-    *wcsrchr(p->program_folder, L'\\') = 0;
-    ck_assert_uint_gt(GetCurrentDirectoryW(MAX_PATH, p->old_current), 0);
-    ck_assert(SetCurrentDirectoryW(p->folder));
-}
-static void place_leave(place *p) {
-    SetCurrentDirectoryW(p->old_current);
-    RemoveDirectoryW(p->folder);
-}
-/* Copies words.dll to the folder under the name; the path of the copy. */
-static void place_copy(const wchar_t *folder, const wchar_t *name, wchar_t *out_path) {
-    wchar_t source[MAX_PATH];
-    ck_assert_int_gt(MultiByteToWideChar(CP_UTF8, 0, test_dll_path("words"), -1, source, MAX_PATH), 0);
-    swprintf(out_path, MAX_PATH, L"%ls\\%ls", folder, name);
-    ck_assert(CopyFileW(source, out_path, FALSE));
-}
-static bool module_is_in_system_folder(void *module) {
-    wchar_t path[MAX_PATH], system[MAX_PATH];
-    UINT length = GetSystemDirectoryW(system, MAX_PATH);
-    return GetModuleFileNameW(module, path, MAX_PATH) > 0 && _wcsnicmp(path, system, length) == 0;
-}
-
-/* Names of DLLs that Windows and Wine have and that no test uses, so that they are not loaded yet. */
-CASE(system_dll_is_not_hijacked_from_the_current_or_the_program_folder) {
-    const wchar_t *const wide[] = {L"inseng.dll", L"hnetcfg.dll"};
-    const char *const names[] = {"inseng.dll", "hnetcfg.dll"};
-    int (*const loads[])(const char *, void **) = {pintle_load_system_library, pintle_load_library};
-    place p;
-    place_enter(&p);
-    for (int i = 0; i < 2; i++) {
-        wchar_t here[MAX_PATH], beside[MAX_PATH];
-        void *module = NULL, *proc = NULL;
-        ck_assert_ptr_null(GetModuleHandleW(wide[i]));
-        place_copy(p.folder, wide[i], here);
-        place_copy(p.program_folder, wide[i], beside);
-        int loaded = load_with(loads[i], names[i], &module);
-        DeleteFileW(here);
-        DeleteFileW(beside);
-        ck_assert_msg(loaded == 0, "%s: %s", names[i], load_error.text);
-        ck_assert(module_is_in_system_folder(module));
-        ck_assert_int_eq(pintle_get_proc_address(module, "words_0", &proc), PINTLE_ENOTFOUND);
-    }
-    place_leave(&p);
-}
-
-CASE(load_library_takes_paths_and_names_but_not_from_the_current_folder) {
-    place p;
-    wchar_t here[MAX_PATH], beside[MAX_PATH];
-    char path[MAX_PATH * 3];
-    void *module = NULL, *proc = NULL;
-    place_enter(&p);
-    place_copy(p.folder, L"pintle-only-here.dll", here);
-    /* By its bare name it is not found; by its path it is. */
-    ck_assert_int_eq(load_with(pintle_load_library, "pintle-only-here.dll", &module), PINTLE_ENOTFOUND);
-    ck_assert_msg(strstr(load_error.text, "pintle-only-here.dll") != NULL, "%s", load_error.text);
-    ck_assert_int_eq(load_with(pintle_load_library, ".\\pintle-only-here.dll", &module), PINTLE_EINVAL);
-    ck_assert_int_gt(WideCharToMultiByte(CP_UTF8, 0, here, -1, path, sizeof path, NULL, NULL), 0);
-    ck_assert_int_eq(load_with(pintle_load_library, path, &module), 0);
-    ck_assert_int_eq(pintle_get_proc_address(module, "words_0", &proc), 0);
-    ck_assert_uint_eq(pintle_syscall(proc, 0, 0, 0, 0).r1, 0x1122334455667788u);
-    /* Beside the program the bare name is enough, and what was missing may come later. */
-    ck_assert_int_eq(load_with(pintle_load_library, "pintle-beside.dll", &module), PINTLE_ENOTFOUND);
-    place_copy(p.program_folder, L"pintle-beside.dll", beside);
-    int loaded = load_with(pintle_load_library, "pintle-beside.dll", &module);
-    ck_assert_msg(loaded == 0, "%s", load_error.text);
-    ck_assert_int_eq(pintle_get_proc_address(module, "words_0", &proc), 0);
-    /* System libraries are not looked for there. */
-    wchar_t beside_too[MAX_PATH];
-    place_copy(p.program_folder, L"pintle-beside-2.dll", beside_too);
-    ck_assert_int_eq(load_with(pintle_load_system_library, "pintle-beside-2.dll", &module), PINTLE_ENOTFOUND);
-    DeleteFileW(beside_too);
-    /* Files of loaded modules cannot be deleted before they are let go. */
-    FreeLibrary(GetModuleHandleW(L"pintle-beside.dll"));
-    FreeLibrary(GetModuleHandleW(L"pintle-only-here.dll"));
-    DeleteFileW(beside);
-    DeleteFileW(here);
-    place_leave(&p);
-}
-
-CASE(load_library_takes_utf8_names) {
-    place p;
-    wchar_t copy[MAX_PATH];
-    char path[MAX_PATH * 3];
-    void *module = NULL, *proc = NULL;
-    place_enter(&p);
-    place_copy(p.folder, L"W\u00f6rter-\u4e2d\u6587.dll", copy);
-    ck_assert_int_gt(WideCharToMultiByte(CP_UTF8, 0, copy, -1, path, sizeof path, NULL, NULL), 0);
-    int loaded = load_with(pintle_load_library, path, &module);
-    ck_assert_msg(loaded == 0, "%s", load_error.text);
-    ck_assert_int_eq(pintle_get_proc_address(module, "words_0", &proc), 0);
-    FreeLibrary(module);
-    DeleteFileW(copy);
-    place_leave(&p);
-}
-
-/* Loading inside a task, and in a call. */
-static int load_main(void *arg) {
-    void **modules = arg;
-    int result = pintle_load_library(test_dll_path("words"), &modules[0]);
-    if (result == 0) result = pintle_load_system_library("advapi32.dll", &modules[1]);
-    return result;
-}
-static int load_in_call_main(void *arg) { return pintle_call(load_main, arg); }
-
-CASE(load_from_a_task_and_in_a_call) {
-    void *modules[2] = {NULL, NULL}, *again[2] = {NULL, NULL};
-    ck_assert_int_eq(pintle_run(load_main, modules, NULL), 0);
-    ck_assert_int_eq(pintle_run(load_in_call_main, again, NULL), 0);
-    ck_assert_ptr_nonnull(modules[0]);
-    ck_assert_ptr_nonnull(modules[1]);
-    ck_assert_ptr_eq(again[0], modules[0]);
-    ck_assert_ptr_eq(again[1], modules[1]);
 }
 
 /* ---- Broken contracts ---- */
@@ -953,3 +789,45 @@ CASE(syscall_with_more_words_than_it_carries_panics) {
     assert_panics("many_15", "pintle_syscall15", "16");
     assert_panics("many_n", "pintle_syscalln", "256");
 }
+
+/* ---- Faults that nobody handles end the process with their code and a report ---- */
+
+static void fault_task(void *arg) {
+    volatile int *nowhere = arg;
+    pintle_yield();
+    *nowhere = 1;
+    printf("survived\n");
+}
+static int fault_main(void *arg) {
+    pintle_task *task;
+    pintle_task_options options = {.size = sizeof options, .name = "clumsy"};
+    if (pintle_spawn_with(&task, fault_task, arg, &options) != 0) return 90;
+    pintle_join(task, PINTLE_FOREVER);
+    return 91;
+}
+static void fault_in_call_task(void *arg) {
+    pintle_syscall((void *)words_proc("words_fault"), 1, pintle_word_ptr(arg), 0, 0);
+    printf("survived\n");
+}
+static int fault_in_call_main(void *arg) {
+    pintle_task *task;
+    pintle_task_options options = {.size = sizeof options, .name = "clumsy"};
+    if (pintle_spawn_with(&task, fault_in_call_task, arg, &options) != 0) return 90;
+    pintle_join(task, PINTLE_FOREVER);
+    return 91;
+}
+
+CHILD(fault_in_task) { exit(helper_run(fault_main, NULL, 1)); }
+CHILD(fault_in_call) { exit(helper_run(fault_in_call_main, NULL, 1)); }
+
+static void assert_faults(const char *child) {
+    static char text[65536];
+    int status = child_run(child, text, sizeof text);
+    ck_assert_msg((status & 0xFF) == 5, "%s ended with %d:\n%s", child, status, text); /* Wine shows the low byte */
+    ck_assert_msg(strstr(text, "0xc0000005") != NULL, "no code in:\n%s", text);
+    ck_assert_msg(strstr(text, "clumsy") != NULL, "no name in:\n%s", text);
+    ck_assert_ptr_null(strstr(text, "survived"));
+}
+
+CASE(fault_in_a_task_ends_the_process_and_names_it) { assert_faults("fault_in_task"); }
+CASE(fault_in_a_dll_ends_the_process_and_names_the_task) { assert_faults("fault_in_call"); }

@@ -1,5 +1,5 @@
 /* call.S (Windows, x86-64): the hot half of foreign calls. The protocol is explained in src/call.c, the wrappers in
- * pintle/syscall.h; windows-x64's rules for the TEB in teb.h.
+ * pintle/syscall.h; windows-x64's rules for the TEB in teb.inc.
  *
  * The call block at the thread's stack_top is the thread's argument block (fn, n, args; where r1, r2, err go), and at the
  * same time the machine frame through which the unwinder gets from the thread's stack back to the task's:
@@ -13,7 +13,7 @@
  * the caller's struct, which is also the copy that lets the automatic pin end before a slow way out.
  * One plain store to enter, one atomic step to leave, no callee-saved register. rsp comes back right before `ret` or the
  * tail jump to cold code: the unwinder knows these two as the function's end. */
-#include "teb.h"
+#include "teb.inc"
 
     .text
 

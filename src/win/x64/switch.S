@@ -1,4 +1,4 @@
-/* switch.S (Windows, x86-64): going from stack to stack. What each does is said in arch.h, the TEB in teb.h.
+/* switch.S (Windows, x86-64): going from stack to stack. What each does is said in arch.h, the TEB in teb.inc.
  *
  * Callee-saved on Windows: rbx, rbp, rdi, rsi, r12 to r15, xmm6 to xmm15, and the control words of the FPU, which tasks
  * that change them have to put back before they wait (Windows' fibers do not save them by default either).
@@ -6,7 +6,7 @@
  * A task that is not running, high to low:
  *   [return address][8 unused][r15 r14 r13 r12 rsi rdi rbp rbx][xmm15 … xmm6] <- task->sp, aligned to 16
  * arch_switch is tail-called and goes back by an indirect jump: see the POSIX one. */
-#include "teb.h"
+#include "teb.inc"
 
 #define SAVED_GPR 160
 #define SAVED_BYTES 232
