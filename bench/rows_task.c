@@ -9,7 +9,7 @@ struct two {
     const struct plan *plan;
     double *out_ns;
     bool pinned;
-    bool over; /* plain: the tasks run by turns (one processor) */
+    bool ready, over; /* plain: the tasks run by turns (one processor) */
 };
 
 static void yield_loop(void *context, unsigned iterations) {
@@ -20,6 +20,7 @@ static void yield_loop(void *context, unsigned iterations) {
 static void first_of_two(void *arg) {
     struct two *two = arg;
     if (two->pinned) pintle_pin();
+    while (!two->ready) pintle_yield(); /* a thread for the second may have to be made first */
     bench_measure(two->plan, two->out_ns, 2.0 * two->plan->iterations, yield_loop, NULL);
     two->over = true;
     if (two->pinned) pintle_unpin();
@@ -28,6 +29,7 @@ static void first_of_two(void *arg) {
 static void second_of_two(void *arg) {
     struct two *two = arg;
     if (two->pinned) pintle_pin();
+    two->ready = true;
     while (!two->over) pintle_yield();
     if (two->pinned) pintle_unpin();
 }

@@ -48,6 +48,9 @@ void os_release(void *base, size_t bytes);
  * must be base + bytes, *out_limit, base while code runs on it). *out_limit: the lowest committed address now. */
 int os_stack_prepare(void *base, size_t bytes, size_t top_bytes, void **out_limit);
 size_t os_page_bytes(void);
+/* What the system keeps of a stack for whoever handles its overflow, on threads and tasks alike, so that a switch seldom
+ * has to write it. Exception dispatch alone takes up to 12 KB (AMX registers). */
+enum { OS_STACK_GUARANTEE_BYTES = 16 << 10 };
 
 /* ---- Threads ---- */
 

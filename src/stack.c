@@ -9,7 +9,6 @@ enum {
     CLASSES = 16,        /* to 2 GB */
     SLAB_BYTES = 16 << 20,
     TOP_BYTES = 8 << 10,        /* committed at once: the record and a first frame or two */
-    GUARANTEE_BYTES = 32 << 10, /* what the system keeps for the handler of an overflow; as thread stacks have */
     COLORS = 8,
     COLOR_BYTES = 2 * CACHE_LINE
 };
@@ -87,7 +86,7 @@ static int carve_locked(struct pool *pool, int size_class, struct pintle_task **
     task->stack_base = task;
     task->stack_limit = limit;
     task->stack_reserve = slab->base + index * bytes;
-    task->stack_guarantee = GUARANTEE_BYTES;
+    task->stack_guarantee = OS_STACK_GUARANTEE_BYTES;
     task->size_class = (uint8_t)size_class;
     atomic_store_release(&slab->carved, index + 1); /* pairs with stack_each_task */
     *out = task;

@@ -3,7 +3,7 @@
  * CreateThread, not the C library's: nothing here needs what that adds. No thread starts or ends while a DllMain runs;
  * callers keep a spare one for that.
  * Threads: any. Locks: none of ours. Order: what the starter wrote before os_thread_start is visible to the thread, and
- * what the thread wrote to its joiner. Invariants: every thread started here has STACK_GUARANTEE_BYTES.
+ * what the thread wrote to its joiner. Invariants: every thread started here has OS_STACK_GUARANTEE_BYTES.
  * Tests: tests/unit/test_os.c, tests/win/test_os_win.c. */
 #include <errno.h>
 
@@ -20,7 +20,7 @@ typedef struct thread_start {
 static DWORD WINAPI thread_main(void *arg) {
     thread_start start = *(thread_start *)arg;
     free(arg);
-    ULONG guarantee_bytes = STACK_GUARANTEE_BYTES;
+    ULONG guarantee_bytes = OS_STACK_GUARANTEE_BYTES;
     SetThreadStackGuarantee(&guarantee_bytes); /* refused: an overflow is then reported less well */
     start.fn(start.arg);
     return 0;

@@ -34,7 +34,6 @@ static inline void *teb_field(size_t offset) {
 /* Stack kept back for what handles a stack overflow, in every thread that we start and in every task's stack. The
  * system's exception frames take up to 11.7 KB on processors with large vector states. A larger value costs memory:
  * Windows commits about that much ahead when a stack grows (Wine does not). */
-enum { STACK_GUARANTEE_BYTES = 32 * 1024 };
 
 /* The TLS slot of os_self(), read by the assembly in src/win/x64; TLS_INDEX_NONE before os_self_init. */
 #define TLS_INDEX_NONE 0xFFFFFFFFu

@@ -305,36 +305,6 @@ static int destroy_main(void *arg) {
 CHILD(destroy_event) { run_child(destroy_main); }
 CASE(event_destroy_with_a_waiter_panics) { ASSERT_PANICS("destroy_event", "pintle_event_destroy"); }
 
-/* ---- The stack ends ---- */
-
-__attribute__((noinline)) static unsigned recurse_for_ever(unsigned depth) {
-    volatile unsigned char frame[512];
-    frame[0] = (unsigned char)depth;
-    if (depth == 0) return 0;
-    return recurse_for_ever(depth + 1) + frame[0];
-}
-static void overflow_task(void *arg) {
-    (void)arg;
-    printf("%u\n", recurse_for_ever(1));
-    survived();
-}
-static int overflow_main(void *arg) {
-    (void)arg;
-    pintle_task_options options = {.size = sizeof options, .name = "deep"};
-    pintle_task *task;
-    pintle_spawn_with(&task, overflow_task, NULL, &options);
-    pintle_join(task, PINTLE_FOREVER);
-    survived();
-    return 0;
-}
-CHILD(stack_overflow) { run_child(overflow_main); }
-CASE(stack_overflow_of_a_task_ends_the_process) {
-    static char text[65536];
-    int status = child_run("stack_overflow", text, sizeof text);
-    ck_assert_msg(status != 0 && status != 90 && status != 91, "ended with %d:\n%s", status, text);
-    ck_assert_msg(strstr(text, "survived") == NULL, "went on:\n%s", text);
-}
-
 /* ---- A program that ends as it should is no panic ---- */
 
 static int quiet_main(void *arg) {

@@ -58,7 +58,8 @@ EXPORT word words_0(void) { return 0x1122334455667788u; }
 #define TAKE(n) \
     EXPORT word words_##n(P##n) { return S##n; }
 TAKE(1)
-TAKE(2) TAKE(3) TAKE(4) TAKE(5) TAKE(6) TAKE(7) TAKE(8) TAKE(9) TAKE(10) TAKE(11) TAKE(12) TAKE(13) TAKE(14) TAKE(15)
+TAKE(2)
+TAKE(3) TAKE(4) TAKE(5) TAKE(6) TAKE(7) TAKE(8) TAKE(9) TAKE(10) TAKE(11) TAKE(12) TAKE(13) TAKE(14) TAKE(15)
 
     /* ---- Any number: the first word is the count, itself included ---- */
 
@@ -145,6 +146,12 @@ EXPORT word words_set_error(word value) {
     return before;
 }
 
+/* Writes to the address it is given. */
+EXPORT word words_write(volatile int *where) {
+    *where = 1;
+    return 1;
+}
+
 /* ---- The stack ---- */
 
 /* Recurses so many times with about 1 KB each; the number of frames found intact. */
@@ -205,12 +212,6 @@ EXPORT word words_raise_and_handle(word times) {
     for (word i = 0; i < times; i++) RaiseException(0xE0001234, 0, 1, information);
     RemoveVectoredExceptionHandler(handler);
     return handled;
-}
-
-/* Writes where it must not. */
-EXPORT word words_fault(volatile int *where) {
-    *where = 1;
-    return 1;
 }
 
 /* Writes rubbish into every register that a callee may change on Windows. */

@@ -20,6 +20,12 @@ static void note_fired(struct timer *timer, uint64_t seq) {
     n->fired_as = fired_count++;
     n->fired_seq = seq;
 }
+/* Runs all that are due; how many. */
+static unsigned run_due(struct timer_heap *heap, int64_t now_ns) {
+    unsigned fired = 0;
+    while (timer_heap_run_one(heap, now_ns)) fired++;
+    return fired;
+}
 static void timers_reset(void) {
     fired_count = 0;
     memset(timers, 0, sizeof timers);
@@ -35,8 +41,25 @@ CASE(heap_empty_has_no_deadline_and_runs_nothing) {
     timers_reset();
     timer_heap_init(&heap);
     ck_assert_int_eq(timer_heap_earliest(&heap), INT64_MAX);
-    ck_assert_uint_eq(timer_heap_run(&heap, INT64_MAX - 1), 0);
+    ck_assert(!timer_heap_run_one(&heap, INT64_MAX - 1));
     ck_assert(!timer_stop(&timers[0].timer));
+    timer_heap_destroy(&heap);
+}
+
+CASE(heap_runs_one_timer_at_a_time) {
+    struct timer_heap heap;
+    timers_reset();
+    timer_heap_init(&heap);
+    for (int i = 0; i < 3; i++) {
+        timers[i].timer.deadline_ns = 100 - i;
+        ck_assert_int_eq(timer_start(&heap, &timers[i].timer), 0);
+    }
+    for (int i = 2; i >= 0; i--) {
+        ck_assert(timer_heap_run_one(&heap, 100));
+        ck_assert_int_eq(timers[i].fired_as, 2 - i);
+        ck_assert_int_eq(fired_count, 3 - i);
+    }
+    ck_assert(!timer_heap_run_one(&heap, 100));
     timer_heap_destroy(&heap);
 }
 
@@ -52,16 +75,16 @@ CASE(timers_fire_in_the_order_of_their_deadlines_and_not_before) {
         ck_assert_int_eq(timer_start(&heap, &timers[i].timer), 0);
         ck_assert_int_eq(timer_heap_earliest(&heap), earliest);
     }
-    ck_assert_uint_eq(timer_heap_run(&heap, 999), 0);
+    ck_assert_uint_eq(run_due(&heap, 999), 0);
     unsigned total = 0;
     for (int64_t now = 1000; now <= 3000; now += 7) {
         unsigned due = 0;
         for (int i = 0; i < COUNT; i++) due += timers[i].fired_as < 0 && timers[i].timer.deadline_ns <= now;
-        ck_assert_uint_eq(timer_heap_run(&heap, now), due);
+        ck_assert_uint_eq(run_due(&heap, now), due);
         total += due;
         ck_assert_int_gt(timer_heap_earliest(&heap), now);
     }
-    total += timer_heap_run(&heap, 3000);
+    total += run_due(&heap, 3000);
     ck_assert_uint_eq(total, COUNT);
     ck_assert_int_eq(timer_heap_earliest(&heap), INT64_MAX);
     static const noted *by_place[COUNT];
@@ -97,7 +120,7 @@ CASE(timers_stopped_do_not_fire_and_the_others_keep_their_order) {
         for (int i = 0; i < COUNT; i++)
             if (!is_stopped[i] && timers[i].timer.deadline_ns < earliest) earliest = timers[i].timer.deadline_ns;
         ck_assert_int_eq(timer_heap_earliest(&heap), earliest);
-        ck_assert_uint_eq(timer_heap_run(&heap, 1000000), COUNT - stopped);
+        ck_assert_uint_eq(run_due(&heap, 1000000), COUNT - stopped);
         int64_t last = 0;
         static const noted *by_place[COUNT];
         for (int i = 0; i < COUNT; i++) {
@@ -128,9 +151,9 @@ CASE(timer_armed_again_in_its_own_function_fires_again) {
     struct timer timer = {.deadline_ns = 10, .fire = arm_again};
     timer_heap_init(&again_heap);
     ck_assert_int_eq(timer_start(&again_heap, &timer), 0);
-    ck_assert_uint_eq(timer_heap_run(&again_heap, 55), 5);
+    ck_assert_uint_eq(run_due(&again_heap, 55), 5);
     ck_assert_int_eq(timer_heap_earliest(&again_heap), 60);
-    ck_assert_uint_eq(timer_heap_run(&again_heap, 100000), 95);
+    ck_assert_uint_eq(run_due(&again_heap, 100000), 95);
     ck_assert_uint_eq(timer.seq, 99);
     ck_assert_int_eq(timer_heap_earliest(&again_heap), INT64_MAX);
     timer_heap_destroy(&again_heap);
@@ -155,7 +178,7 @@ static void count_fired(struct timer *timer, uint64_t seq) {
 }
 static void race_runner(void *arg) {
     race *r = arg;
-    while (!atomic_load(&r->done)) timer_heap_run(&r->heap, 500);
+    while (!atomic_load(&r->done)) run_due(&r->heap, 500);
 }
 
 CASE(timer_stopped_while_another_thread_runs_the_heap_fires_once_or_not) {

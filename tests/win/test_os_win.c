@@ -109,7 +109,7 @@ CASE(thread_stack_is_what_the_teb_says) {
     os_thread thread;
     ck_assert_int_eq(os_thread_start(&thread, thread_stack_record, &there), 0);
     os_thread_join(&thread);
-    ck_assert_uint_eq(there.guarantee_bytes, STACK_GUARANTEE_BYTES);
+    ck_assert_uint_eq(there.guarantee_bytes, OS_STACK_GUARANTEE_BYTES);
     ck_assert_uint_eq((size_t)((char *)there.base - (char *)there.reserve), 1024 * 1024);
 }
 
@@ -219,7 +219,7 @@ static stack_fields fields_swap(stack_fields now) {
 static char *run_on_prepared(char *stack, void (*fn)(void *), void *arg) {
     void *limit;
     if (os_stack_prepare(stack, STACK_BYTES, TOP_BYTES, &limit) != 0) return NULL;
-    stack_fields own = fields_swap((stack_fields){stack + STACK_BYTES, limit, stack, STACK_GUARANTEE_BYTES});
+    stack_fields own = fields_swap((stack_fields){stack + STACK_BYTES, limit, stack, OS_STACK_GUARANTEE_BYTES});
     run_on_stack(stack + STACK_BYTES, fn, arg);
     return fields_swap(own).limit;
 }

@@ -1,4 +1,4 @@
-/* test_syscall.c: pintle_syscall*: words, results, last errors, threads, stacks, faults.
+/* test_syscall.c: pintle_syscall*: words, results, last errors, threads, stacks.
  * The functions called are those of tests/dll/words.c and of the system. Loading: test_library.c. */
 #include "api/api_helpers.h"
 
@@ -789,45 +789,3 @@ CASE(syscall_with_more_words_than_it_carries_panics) {
     assert_panics("many_15", "pintle_syscall15", "16");
     assert_panics("many_n", "pintle_syscalln", "256");
 }
-
-/* ---- Faults that nobody handles end the process with their code and a report ---- */
-
-static void fault_task(void *arg) {
-    volatile int *nowhere = arg;
-    pintle_yield();
-    *nowhere = 1;
-    printf("survived\n");
-}
-static int fault_main(void *arg) {
-    pintle_task *task;
-    pintle_task_options options = {.size = sizeof options, .name = "clumsy"};
-    if (pintle_spawn_with(&task, fault_task, arg, &options) != 0) return 90;
-    pintle_join(task, PINTLE_FOREVER);
-    return 91;
-}
-static void fault_in_call_task(void *arg) {
-    pintle_syscall((void *)words_proc("words_fault"), 1, pintle_word_ptr(arg), 0, 0);
-    printf("survived\n");
-}
-static int fault_in_call_main(void *arg) {
-    pintle_task *task;
-    pintle_task_options options = {.size = sizeof options, .name = "clumsy"};
-    if (pintle_spawn_with(&task, fault_in_call_task, arg, &options) != 0) return 90;
-    pintle_join(task, PINTLE_FOREVER);
-    return 91;
-}
-
-CHILD(fault_in_task) { exit(helper_run(fault_main, NULL, 1)); }
-CHILD(fault_in_call) { exit(helper_run(fault_in_call_main, NULL, 1)); }
-
-static void assert_faults(const char *child) {
-    static char text[65536];
-    int status = child_run(child, text, sizeof text);
-    ck_assert_msg((status & 0xFF) == 5, "%s ended with %d:\n%s", child, status, text); /* Wine shows the low byte */
-    ck_assert_msg(strstr(text, "0xc0000005") != NULL, "no code in:\n%s", text);
-    ck_assert_msg(strstr(text, "clumsy") != NULL, "no name in:\n%s", text);
-    ck_assert_ptr_null(strstr(text, "survived"));
-}
-
-CASE(fault_in_a_task_ends_the_process_and_names_it) { assert_faults("fault_in_task"); }
-CASE(fault_in_a_dll_ends_the_process_and_names_the_task) { assert_faults("fault_in_call"); }

@@ -14,7 +14,7 @@ func pinnedSwitch(p plan) []float64 { return yieldBetweenTwo(p, true) }
 func yieldBetweenTwo(p plan, pinned bool) []float64 {
 	var samples []float64
 	var both sync.WaitGroup
-	over := false // plain: the goroutines run by turns (one processor)
+	ready, over := false, false // plain: the goroutines run by turns (one processor)
 	body := func(turns func()) {
 		defer both.Done()
 		if pinned {
@@ -25,6 +25,9 @@ func yieldBetweenTwo(p plan, pinned bool) []float64 {
 	}
 	both.Add(2)
 	go body(func() {
+		for !ready {
+			runtime.Gosched()
+		}
 		samples = measure(p, 2*p.iterations, func(iterations int) {
 			for i := 0; i < iterations; i++ {
 				runtime.Gosched()
@@ -33,6 +36,7 @@ func yieldBetweenTwo(p plan, pinned bool) []float64 {
 		over = true
 	})
 	go body(func() {
+		ready = true
 		for !over {
 			runtime.Gosched()
 		}
