@@ -161,19 +161,25 @@ static bool may_sleep_forever(void) {
     return quiet;
 }
 
-static void sleep_for(int64_t delay, bool idle_before) {
+/* True: somebody woke it. */
+static bool sleep_for(int64_t delay, bool idle_before) {
     int64_t unwatched = unwatched_deadline(), deadline = os_now_ns() + delay;
     if (idle_before && unwatched == INT64_MAX && may_sleep_forever()) {
         deadline = deadlock_look(os_now_ns());
     } else if (delay > LONG_NS) {
         atomic_store_relaxed(&sched.monitor_asleep, MONITOR_LONG);
         atomic_fence_full(); /* pairs with the fence in wake_if_idle: the pusher sees LONG, or we see the push */
-        if (sched_has_work()) deadline = os_now_ns() + ROUND_NS;
+        if (sched_has_work()) {
+            atomic_store_relaxed(&sched.monitor_asleep, MONITOR_AWAKE);
+            deadline = os_now_ns() + LONG_NS;
+        }
     }
     if (unwatched < deadline) deadline = unwatched;
-    while (atomic_load_acquire(&monitor.word) == 0 && os_now_ns() < deadline) os_wait_word(&monitor.word, 0, deadline);
+    while (atomic_load_acquire(&monitor.word) == 0 && os_now_ns() < deadline) {
+        os_wait_word(&monitor.word, 0, deadline);
+    }
     atomic_store_relaxed(&sched.monitor_asleep, MONITOR_AWAKE);
-    atomic_store_seq_cst(&monitor.word, 0);
+    return atomic_swap_seq_cst(&monitor.word, 0) != 0;
 }
 
 static void monitor_main(void *arg) {
@@ -183,11 +189,14 @@ static void monitor_main(void *arg) {
     (void)arg;
     while (!atomic_load_acquire(&monitor.stops)) {
         bool idle = atomic_load_relaxed(&sched.idle_count) == sched.processor_count;
-        sleep_for(delay, idle && was_idle);
+        bool woken = sleep_for(delay, idle && was_idle);
         was_idle = idle;
         if (look(os_now_ns())) {
             delay = ROUND_NS;
             quiet = 0;
+        } else if (woken) {
+            delay = ROUND_NS; /* a look or two at the calls that go on; and no wake by each push that follows */
+            quiet = QUIET_ROUNDS;
         } else if (++quiet > QUIET_ROUNDS && delay < LONGEST_NS) {
             delay = delay * 2 < LONGEST_NS ? delay * 2 : LONGEST_NS;
         }

@@ -47,7 +47,8 @@ static int options_read(const pintle_options *options, size_t size) {
         }
         sched.options.processors = (unsigned)count;
     }
-    if (sched.options.processors == 0) sched.options.processors = os_processor_count();
+    sched.cpu_count = os_processor_count();
+    if (sched.options.processors == 0) sched.options.processors = sched.cpu_count;
     if (sched.options.processors > MOST_PROCESSORS) {
         return error_set(PINTLE_EINVAL, 0, "options.processors is %u: %d is the most", sched.options.processors,
                          MOST_PROCESSORS);

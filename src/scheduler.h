@@ -41,6 +41,7 @@ struct sched {
     /* Constant while running. */
     struct processor *processors;
     uint32_t processor_count;
+    uint32_t cpu_count; /* that the process may use */
     pintle_options options;
     bool library_mode;
     struct thread *home; /* the one that called pintle_run; NULL: library mode */

@@ -35,9 +35,19 @@ static struct {
 
 /* ---- Parking ---- */
 
+/* A hand-over from thread to thread takes 0.6 µs if the other one spins, 4 µs if it sleeps. One at a time, and only while
+ * a CPU is free: three that spin on two CPUs make it 60 µs. */
+static void spin_a_little(struct thread *thread) {
+    static _Atomic uint32_t spinners;
+    uint32_t none = 0, busy = sched.processor_count - atomic_load_relaxed(&sched.idle_count);
+    if (busy >= sched.cpu_count || !atomic_cas_acq_rel(&spinners, &none, 1)) return;
+    for (int spin = 0; spin < SPIN_LIMIT && atomic_load_relaxed(&thread->parker) == PARKER_EMPTY; spin++) arch_pause();
+    atomic_store_release(&spinners, 0);
+}
+
 bool thread_park(struct thread *thread, int64_t deadline_ns) {
     uint32_t empty = PARKER_EMPTY;
-    for (int spin = 0; spin < SPIN_LIMIT && atomic_load_relaxed(&thread->parker) == PARKER_EMPTY; spin++) arch_pause();
+    spin_a_little(thread);
     if (atomic_cas_acq_rel(&thread->parker, &empty, PARKER_SLEEPS)) {
         while (atomic_load_acquire(&thread->parker) == PARKER_SLEEPS) {
             if (deadline_ns != INT64_MAX && os_now_ns() >= deadline_ns) break;
@@ -190,6 +200,7 @@ static bool give_on(struct thread *thread, struct processor *processor) {
     if (task == NULL && atomic_load_relaxed(&thread->attention) == 0) task = runq_pop_next(&processor->runq);
     if (task == NULL) task = runq_pop(&processor->runq);
     if (task == NULL) task = runq_pop_next(&processor->runq);
+    if (task == NULL) task = sched_take_global(processor, 1);
     counter_add(&processor->slices, 1);
     counter_add(&processor->switches, 1);
     atomic_store_relaxed(&thread->attention, 0);
