@@ -27,7 +27,8 @@ void os_error_text(int64_t os_code, char *out_text, size_t text_bytes);
 /* An environment variable, UTF-8; false if absent or longer than the buffer. */
 bool os_environment(const char *name, char *out_value, size_t value_bytes);
 
-/* ---- Waiting on a word ---- */
+/* ---- Waiting on a word ----
+ * These keep errno and the last error: switches and locks use them between a task's own calls. */
 
 /* Sleeps while *word == expected, until a wake, until deadline_ns on os_now_ns()'s clock (INT64_MAX: none), or
  * spuriously. Precise to the system's best (Linux: the calling thread's timer slack is set to 1 ns once). */

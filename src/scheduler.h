@@ -107,7 +107,8 @@ void maker_ask(void);
 int maker_start(void);
 void maker_stop(void);
 /* PHASE_EXITING: ends all threads that come by, leaves those behind that are in foreign calls; true if none that can
- * touch the scheduler is left at the deadline (os_now_ns's clock). */
+ * touch the scheduler is left; false if at the
+ * deadline (os_now_ns's clock) those that are left are in task code. */
 bool threads_stop(int64_t os_deadline_ns);
 
 /* ---- monitor.c ---- */

@@ -8,7 +8,7 @@ enum {
     SMALLEST_SHIFT = 16, /* 64 KB: Windows' allocation granularity */
     CLASSES = 16,        /* to 2 GB */
     SLAB_BYTES = 16 << 20,
-    TOP_BYTES = 8 << 10,        /* committed at once: the record and a first frame or two */
+    TOP_BYTES = 8 << 10, /* committed at once: the record and a first frame or two */
     COLORS = 8,
     COLOR_BYTES = 2 * CACHE_LINE
 };

@@ -19,12 +19,16 @@ static void slack_set_once(void) {
     static __thread bool slack_is_set;
     if (slack_is_set) return;
     slack_is_set = true;
+    int kept = errno;
     prctl(PR_SET_TIMERSLACK, 1UL, 0UL, 0UL, 0UL); /* refused: the waits are only less precise */
+    errno = kept;
 }
 
 /* The deadline is absolute, on os_now_ns()'s clock (FUTEX_WAIT_BITSET is the operation that takes one); NULL: none. */
 static void futex_wait(_Atomic uint32_t *word, uint32_t expected, const struct timespec *deadline) {
+    int kept = errno;
     syscall(SYS_futex, word, FUTEX_WAIT_BITSET | FUTEX_PRIVATE_FLAG, expected, deadline, NULL, FUTEX_BITSET_MATCH_ANY);
+    errno = kept;
 }
 
 void os_wait_word(_Atomic uint32_t *word, uint32_t expected, int64_t deadline_ns) {
@@ -40,7 +44,9 @@ void os_wait_word(_Atomic uint32_t *word, uint32_t expected, int64_t deadline_ns
 }
 
 static void futex_wake(_Atomic uint32_t *word, int count) {
+    int kept = errno;
     syscall(SYS_futex, word, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, count, NULL, NULL, 0);
+    errno = kept;
 }
 
 void os_wake_word_one(_Atomic uint32_t *word) { futex_wake(word, 1); }

@@ -17,20 +17,26 @@ static void wait_until(const win_waits *waits, _Atomic uint32_t *word, uint32_t 
 }
 
 void os_wait_word(_Atomic uint32_t *word, uint32_t expected, int64_t deadline_ns) {
+    DWORD kept = GetLastError();
     const win_functions *system = win_functions_get();
     if (deadline_ns == INT64_MAX)
         system->waits.wait((const volatile void *)word, &expected, sizeof expected, NULL);
     else if (!system->coarse_waits || !timed_wait(word, expected, deadline_ns))
         wait_until(&system->waits, word, expected, deadline_ns);
+    SetLastError(kept);
 }
 
 void os_wake_word_one(_Atomic uint32_t *word) {
+    DWORD kept = GetLastError();
     if (timed_wake(word, false) == 0) win_functions_get()->waits.wake_one((const volatile void *)word);
+    SetLastError(kept);
 }
 
 void os_wake_word_all(_Atomic uint32_t *word) {
+    DWORD kept = GetLastError();
     timed_wake(word, true);
     win_functions_get()->waits.wake_all((const volatile void *)word);
+    SetLastError(kept);
 }
 
 void os_yield_thread(void) { SwitchToThread(); }
