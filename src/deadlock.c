@@ -3,7 +3,8 @@
  * The monitor's last act before it sleeps without limit. Suspicious: a program's own run (not library mode), all processors
  * idle, nothing queued, no timer armed, no foreign call in flight, nobody holds (pintle_hold), and no thread that is not
  * ours has ever used the library. Suspicious twice, 100 ms apart with no switch between, and then a census: as long as the
- * process has threads that we did not make, one of them could still call in. The census is slow, so it comes last.
+ * process has threads that we did not make, one of them could still call in. The census is slow, so it comes last, and
+ * a few times only.
  *
  * Threads: the monitor. Locks: sched.lock, briefly. Tests: tests/death/test_deadlock.c. */
 #include "deadlock.h"
@@ -14,6 +15,7 @@
 
 enum {
     AGAIN_NS = 100000000,
+    CENSUSES = 6,
     REPORT_BYTES = 16384,
     OWN_THREADS = 3 /* monitor, maker, the one that called pintle_run */
 };
@@ -21,6 +23,8 @@ enum {
 static struct {
     uint64_t switches;
     int64_t since_ns; /* 0: not suspicious */
+    int64_t patience_ns;
+    unsigned censuses;
 } suspicion;
 
 static struct {
@@ -87,9 +91,16 @@ int64_t deadlock_look(int64_t now_ns) {
     if (suspicion.since_ns == 0 || suspicion.switches != switches) {
         suspicion.since_ns = now_ns;
         suspicion.switches = switches;
+        suspicion.patience_ns = AGAIN_NS;
+        suspicion.censuses = 0;
     }
-    if (now_ns - suspicion.since_ns < AGAIN_NS) return suspicion.since_ns + AGAIN_NS;
-    if (os_thread_count() != sched.live_count + OWN_THREADS) return INT64_MAX;
+    if (now_ns - suspicion.since_ns < suspicion.patience_ns) return suspicion.since_ns + suspicion.patience_ns;
+    if (os_thread_count() != sched.live_count + OWN_THREADS) {
+        /* Somebody else's thread, or one that is just ending: a few more looks, each twice as late. */
+        if (++suspicion.censuses == CENSUSES) return INT64_MAX;
+        suspicion.patience_ns *= 2;
+        return suspicion.since_ns + suspicion.patience_ns;
+    }
     if (!looks_dead(&switches) || switches != suspicion.switches) return INT64_MAX;
     list.length = (size_t)snprintf(list.text, sizeof list.text,
                                    "pintle: deadlock: all tasks wait and nothing can wake them\n");

@@ -19,6 +19,7 @@ enum { MOST_PROCESSORS = 1024, GRACE_MS = 1000, STUCK_MS = 20, EXIT_MS = 200 };
 
 static struct lock runtime_lock = LOCK_INIT(RANK_RUNTIME);
 static uint32_t start_count;
+static bool stop_waits; /* somebody waits for the tasks to end, without the lock: they may call start or stop */
 
 static struct main_call {
     pintle_main_fn *fn;
@@ -170,6 +171,16 @@ static bool wait_for_tasks(int64_t os_deadline_ns, bool only_reachable) {
     }
 }
 
+static bool wait_unlocked(int64_t os_deadline_ns, bool only_reachable) {
+    bool ended;
+    stop_waits = true;
+    lock_release(&runtime_lock);
+    ended = wait_for_tasks(os_deadline_ns, only_reachable);
+    lock_acquire(&runtime_lock);
+    stop_waits = false;
+    return ended;
+}
+
 /* After STOPPING: ends the threads; true if nothing is left. */
 static bool exit_locked(int64_t os_deadline_ns) {
     atomic_store_release(&sched.phase, PHASE_EXITING);
@@ -205,7 +216,9 @@ int pintle_stop(int64_t deadline_ns) {
     int result = deadline_check(deadline_ns, "pintle_stop");
     if (result != 0) return result;
     lock_acquire(&runtime_lock);
-    if (start_count == 0) {
+    if (stop_waits) {
+        result = error_set(PINTLE_EBUSY, 0, "pintle_stop: another thread is stopping the runtime already");
+    } else if (start_count == 0) {
         result = error_set(PINTLE_ESTOPPED, 0, "pintle_stop without a pintle_start before it");
     } else if (pintle_self() != NULL) {
         result = error_set(PINTLE_EDEADLK, 0, "pintle_stop was called by a task, whose end it would wait for");
@@ -213,7 +226,7 @@ int pintle_stop(int64_t deadline_ns) {
         start_count--;
     } else {
         atomic_store_release(&sched.phase, PHASE_STOPPING);
-        if (!wait_for_tasks(clock_to_os(deadline_ns), false)) {
+        if (!wait_unlocked(clock_to_os(deadline_ns), false)) {
             left_task = NULL;
             stack_each_task(remember_left);
             result = error_set(PINTLE_EBUSY, 0, "pintle_stop: %llu tasks are left, among them task %llu '%s'%s%s",
@@ -287,7 +300,7 @@ int pintle_run_sized(pintle_main_fn *main_task, void *arg, const pintle_options 
     lock_acquire(&runtime_lock);
     atomic_store_release(&sched.phase, PHASE_STOPPING);
     wait_cancel_all();
-    wait_for_tasks(os_now_ns() + PINTLE_MS(GRACE_MS), true);
+    wait_unlocked(os_now_ns() + PINTLE_MS(GRACE_MS), true);
     exit_locked(os_now_ns() + PINTLE_MS(EXIT_MS));
     lock_release(&runtime_lock);
     return main_call.value;

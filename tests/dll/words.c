@@ -59,7 +59,8 @@ EXPORT word words_0(void) { return 0x1122334455667788u; }
     EXPORT word words_##n(P##n) { return S##n; }
 TAKE(1)
 TAKE(2)
-TAKE(3) TAKE(4) TAKE(5) TAKE(6) TAKE(7) TAKE(8) TAKE(9) TAKE(10) TAKE(11) TAKE(12) TAKE(13) TAKE(14) TAKE(15)
+TAKE(3)
+TAKE(4) TAKE(5) TAKE(6) TAKE(7) TAKE(8) TAKE(9) TAKE(10) TAKE(11) TAKE(12) TAKE(13) TAKE(14) TAKE(15)
 
     /* ---- Any number: the first word is the count, itself included ---- */
 
