@@ -55,12 +55,12 @@ static word weigh(word sum, unsigned place, word value) { return sum + (2 * (wor
 #define S15 weigh(S14, 14, a15)
 
 EXPORT word words_0(void) { return 0x1122334455667788u; }
+/* clang-format off */
 #define TAKE(n) \
     EXPORT word words_##n(P##n) { return S##n; }
-TAKE(1)
-TAKE(2)
-TAKE(3)
-TAKE(4) TAKE(5) TAKE(6) TAKE(7) TAKE(8) TAKE(9) TAKE(10) TAKE(11) TAKE(12) TAKE(13) TAKE(14) TAKE(15)
+TAKE(1) TAKE(2) TAKE(3) TAKE(4) TAKE(5) TAKE(6) TAKE(7) TAKE(8) TAKE(9) TAKE(10) TAKE(11) TAKE(12) TAKE(13) TAKE(14)
+TAKE(15)
+    /* clang-format on */
 
     /* ---- Any number: the first word is the count, itself included ---- */
 
