@@ -60,7 +60,7 @@ static bool looks_dead(uint64_t *out_switches) {
     lock_release(&sched.lock);
     *out_switches = 0;
     for (uint32_t i = 0; i < sched.processor_count && quiet; i++) {
-        quiet = timer_heap_earliest(&sched.processors[i].timers) == INT64_MAX &&
+        quiet = timer_heap_earliest(sched.processors[i].timers) == INT64_MAX &&
                 runq_is_empty(&sched.processors[i].runq);
         *out_switches += atomic_load_relaxed(&sched.processors[i].switches);
     }

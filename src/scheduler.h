@@ -37,16 +37,21 @@ struct sched {
     struct thread *free_threads, *ended_threads; /* ended: for the maker to join */
     uint32_t live_count;                         /* OS threads that we started and have not joined */
     uint32_t left_behind_count;
-    bool thread_wanted; /* somebody found no spare */
+    struct processor *lent_pool; /* lend.c */
+    uint32_t lent_now, lent_computing;
+    _Atomic uint32_t processors_used; /* indices below it have been in use */
+    bool thread_wanted;               /* somebody found no spare */
     /* Constant while running. */
     struct processor *processors;
-    uint32_t processor_count;
+    uint32_t processor_count; /* without those to lend, which come behind */
+    uint32_t processors_all;
     uint32_t cpu_count; /* that the process may use */
     pintle_options options;
     bool library_mode;
     struct thread *home; /* the one that called pintle_run; NULL: library mode */
     _Atomic uint32_t main_done;
     /* Figures. */
+    _Atomic uint64_t lent_ever;
     _Atomic uint64_t retakes, threads_started, threads_refused, waits_for_thread, slow_leaves;
     _Atomic uint64_t outside_spawned, outside_handoffs; /* by threads without a processor */
     _Atomic uint64_t tasks_ended;                       /* EXIT's; see runtime.c for the order of reading */

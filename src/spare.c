@@ -19,6 +19,7 @@
  * Threads: any. Locks: sched.lock. Order: `handed` release / acquire carries the processor's plain fields.
  * Invariants: a thread is on the list exactly in state SPARE. Tests: tests/api/test_pin.c, tests/stress. */
 #include "error.h"
+#include "lend.h"
 #include "panic.h"
 #include "scheduler.h"
 #include "stack.h"
@@ -69,6 +70,10 @@ static uint32_t max_threads(void) {
 
 void idle_put_locked(struct processor *processor, struct thread *waiter) {
     CHECK(!processor->is_idle);
+    if (UNLIKELY(processor_is_lent(processor))) {
+        lend_end_locked(processor); /* never idle: back to the pool */
+        return;
+    }
     processor->is_idle = true;
     processor->waiter = waiter;
     if (waiter != NULL) {
@@ -163,11 +168,13 @@ static struct pintle_task *take_bound_locked(void) {
 void processor_pass_on(struct processor *processor) {
     struct thread *thread = NULL;
     struct pintle_task *bound;
-    bool has_own;
+    bool has_own, recalled;
     lock_acquire(&sched.lock);
     has_own = !runq_is_empty(&processor->runq);
+    recalled = atomic_load_relaxed(&processor->recall) != 0;
     if (sched_phase() != PHASE_EXITING) {
-        if (has_own || sched.global.first != NULL || timer_heap_earliest(&processor->timers) != INT64_MAX) {
+        if (!recalled &&
+            (has_own || sched.global.first != NULL || timer_heap_earliest(processor->timers) != INT64_MAX)) {
             thread = spare_take_locked();
         }
         if (thread == NULL && has_own) {
@@ -176,7 +183,7 @@ void processor_pass_on(struct processor *processor) {
             task_list_append(&sched.global, &list);
             atomic_store_relaxed(&sched.global_count, sched.global.count);
         }
-        if (thread == NULL && sched.global.first != NULL && (bound = take_bound_locked()) != NULL)
+        if (thread == NULL && !recalled && sched.global.first != NULL && (bound = take_bound_locked()) != NULL)
             thread = bound->bound;
     }
     if (thread == NULL) idle_put_locked(processor, NULL);
@@ -193,7 +200,9 @@ void processor_pass_on(struct processor *processor) {
 /* PIN: a bound thread gives its processor on. True: its own task is next, it keeps the processor. */
 static bool give_on(struct thread *thread, struct processor *processor) {
     struct pintle_task *task = NULL;
-    if (++processor->tick % GLOBAL_INTERVAL == 0) {
+    uint32_t tick = atomic_load_relaxed(&processor->tick) + 1;
+    atomic_store_relaxed(&processor->tick, tick);
+    if (tick % GLOBAL_INTERVAL == 0) {
         processor_run_timer(processor);
         task = sched_take_global(processor, 1);
     }
@@ -260,7 +269,7 @@ static int64_t watched_deadline(struct thread *thread) {
     int64_t deadline = INT64_MAX;
     if (atomic_load_relaxed(&thread->state) != THREAD_WAITER) return deadline;
     lock_acquire(&sched.lock);
-    if (thread->watches != NULL) deadline = timer_heap_earliest(&thread->watches->timers);
+    if (thread->watches != NULL) deadline = timer_heap_earliest(thread->watches->timers);
     lock_release(&sched.lock);
     return deadline;
 }

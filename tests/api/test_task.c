@@ -732,7 +732,7 @@ CASE(stacks_are_used_again) {
 
 /* What a task left on its stack, another may find; what it left in its record, none may. */
 typedef struct fresh {
-    int64_t first_error, first_errno;
+    int first_error, first_errno;
     bool pinned;
     char name[32];
 } fresh;
@@ -745,6 +745,7 @@ static void dirty_task(void *arg) {
 }
 static void fresh_task(void *arg) {
     fresh *f = arg;
+    f->first_errno = helper_errno();
     pintle_error error;
     pintle_error_get(&error);
     f->first_error = error.code;
@@ -759,7 +760,7 @@ static int fresh_main(void *arg) {
         if (pintle_spawn_with(&task, dirty_task, NULL, &options) != 0 || pintle_join(task, PINTLE_FOREVER) != 0)
             return 1;
         if (pintle_spawn(&task, fresh_task, f) != 0 || pintle_join(task, PINTLE_FOREVER) != 0) return 2;
-        if (f->first_error != 0 || f->pinned || strcmp(f->name, "<>") != 0) return 3;
+        if (f->first_error != 0 || f->first_errno != 0 || f->pinned || strcmp(f->name, "<>") != 0) return 3;
     }
     return 0;
 }
