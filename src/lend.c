@@ -89,6 +89,7 @@ static void recall(struct processor *lent, struct thread *thread) {
     uint64_t word = thread != NULL ? atomic_load_acquire(&thread->call) : CALL_OUT;
     ask_back(lent);
     if (call_state(word) != CALL_IN || thread_processor(thread) != lent) return;
+    atomic_store_relaxed(&thread->seen_call_ns, os_now_ns()); /* not for having blocked */
     if (!atomic_cas_acq_rel(&thread->call, &word, (word & ~(uint64_t)CALL_STATE_MASK) | CALL_TAKEN)) return;
     atomic_add_relaxed(&sched.retakes, 1);
     processor_pass_on(lent); /* which gives its queue away, and it to the pool */

@@ -27,6 +27,7 @@ struct sched {
     _Atomic uint32_t monitor_asleep;                 /* enum monitor_sleep, likewise */
     _Atomic uint32_t searching;                      /* threads that look for work */
     _Atomic uint32_t global_count;
+    _Atomic uint32_t spare_hint; /* spare_count */
     _Atomic uint32_t phase;
     alignas(CACHE_LINE) struct task_list global;
     struct processor *idle;
@@ -51,7 +52,7 @@ struct sched {
     struct thread *home; /* the one that called pintle_run; NULL: library mode */
     _Atomic uint32_t main_done;
     /* Figures. */
-    _Atomic uint64_t lent_ever;
+    _Atomic uint64_t lent_ever, calls_abandoned;
     _Atomic uint64_t retakes, threads_started, threads_refused, waits_for_thread, slow_leaves;
     _Atomic uint64_t outside_spawned, outside_handoffs; /* by threads without a processor */
     _Atomic uint64_t tasks_ended;                       /* EXIT's; see runtime.c for the order of reading */

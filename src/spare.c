@@ -25,7 +25,15 @@
 #include "stack.h"
 
 enum { PARKER_EMPTY, PARKER_TOKEN, PARKER_SLEEPS };
-enum { SPIN_LIMIT = 200, DEFAULT_MAX_THREADS = 10000, GLOBAL_INTERVAL = 61, SPARES = 1, SPARES_WANTED = 4 };
+enum {
+    SPIN_LIMIT = 200,
+    DEFAULT_MAX_THREADS = 10000,
+    GLOBAL_INTERVAL = 61,
+    SPARES = 1,
+    SPARES_WANTED = 4,
+    SPARES_KEPT = 4
+};
+#define SPARE_IDLE_NS INT64_C(10000000000)
 
 static struct {
     os_thread os;
@@ -64,6 +72,11 @@ void thread_unpark(struct thread *thread) {
 
 /* ---- Lists ---- */
 
+static void spare_count_locked(int by) {
+    sched.spare_count += (uint32_t)by;
+    atomic_store_relaxed(&sched.spare_hint, sched.spare_count);
+}
+
 static uint32_t max_threads(void) {
     return sched.options.max_threads != 0 ? sched.options.max_threads : DEFAULT_MAX_THREADS;
 }
@@ -90,6 +103,12 @@ void idle_put_locked(struct processor *processor, struct thread *waiter) {
 
 struct processor *idle_take_locked(struct processor *wanted, struct thread **out_waiter) {
     struct processor *processor = wanted != NULL && wanted->is_idle ? wanted : sched.idle;
+    /* Where timers are due soonest: with few threads, a processor at the list's end would never see its own. */
+    if (wanted == NULL) {
+        for (struct processor *other = sched.idle; other != NULL; other = other->idle_next) {
+            if (timer_heap_earliest(other->timers) < timer_heap_earliest(processor->timers)) processor = other;
+        }
+    }
     *out_waiter = NULL;
     if (processor == NULL) return NULL;
     if (processor->idle_previous != NULL) {
@@ -118,7 +137,7 @@ struct thread *spare_take_locked(void) {
     } else {
         sched.spares = thread->next;
         if (thread->next != NULL) thread->next->previous = NULL;
-        sched.spare_count--;
+        spare_count_locked(-1);
         thread_set_state(thread, THREAD_SPARE, THREAD_ACTIVE);
     }
     if (sched.spare_count == 0) maker_ask();
@@ -131,7 +150,7 @@ void spare_put_locked(struct thread *thread) {
     thread->next = sched.spares;
     if (sched.spares != NULL) sched.spares->previous = thread;
     sched.spares = thread;
-    sched.spare_count++;
+    spare_count_locked(1);
     if (UNLIKELY(sched.thread_wanted)) maker_ask(); /* it looks for what the thread was wanted for */
 }
 
@@ -265,13 +284,43 @@ static bool has_to_end(struct thread *thread) {
     return sched_phase() == PHASE_EXITING;
 }
 
-static int64_t watched_deadline(struct thread *thread) {
+/* A waiter's: its first timer. A spare thread's: when to ask whether there are too many. */
+static int64_t wait_deadline(struct thread *thread) {
     int64_t deadline = INT64_MAX;
-    if (atomic_load_relaxed(&thread->state) != THREAD_WAITER) return deadline;
+    if (!thread->is_listed) return deadline;
     lock_acquire(&sched.lock);
-    if (thread->watches != NULL) deadline = timer_heap_earliest(thread->watches->timers);
+    if (thread->watches != NULL) {
+        deadline = timer_heap_earliest(thread->watches->timers);
+    } else if (sched.spare_count > SPARES_KEPT) {
+        deadline = os_now_ns() + SPARE_IDLE_NS;
+    }
     lock_release(&sched.lock);
     return deadline;
+}
+
+static void spare_remove_locked(struct thread *thread) {
+    if (thread->previous != NULL) {
+        thread->previous->next = thread->next;
+    } else {
+        sched.spares = thread->next;
+    }
+    if (thread->next != NULL) thread->next->previous = thread->previous;
+    spare_count_locked(-1);
+    thread_set_state(thread, THREAD_SPARE, THREAD_ACTIVE);
+}
+
+/* True: the thread was spare for long and there are enough others: it is off the list and ends. */
+static bool is_superfluous(struct thread *thread) {
+    bool ends;
+    lock_acquire(&sched.lock);
+    ends = atomic_load_relaxed(&thread->state) == THREAD_SPARE && sched.spare_count > SPARES_KEPT;
+    if (ends) {
+        spare_remove_locked(thread);
+        thread->is_listed = false;
+        sched.thread_count--;
+    }
+    lock_release(&sched.lock);
+    return ends;
 }
 
 /* Off the lists, for the last time. A processor that was handed over meanwhile goes to the others. */
@@ -284,14 +333,7 @@ static void leave_lists(struct thread *thread) {
         processor = idle_take_locked(thread->watches, &waiter);
         idle_put_locked(processor, NULL);
     } else if (atomic_load_relaxed(&thread->state) == THREAD_SPARE) {
-        if (thread->previous != NULL) {
-            thread->previous->next = thread->next;
-        } else {
-            sched.spares = thread->next;
-        }
-        if (thread->next != NULL) thread->next->previous = thread->previous;
-        sched.spare_count--;
-        thread_set_state(thread, THREAD_SPARE, THREAD_ACTIVE);
+        spare_remove_locked(thread);
     } else {
         taken = thread->is_listed;
     }
@@ -328,7 +370,9 @@ bool thread_wait_for_processor(struct thread *thread) {
             return true;
         }
         if (has_to_end(thread)) break;
-        if (!thread_park(thread, watched_deadline(thread)) && take_watched(thread)) return true;
+        if (thread_park(thread, wait_deadline(thread))) continue;
+        if (take_watched(thread)) return true;
+        if (is_superfluous(thread)) return false;
     }
     leave_lists(thread);
     if (!thread->is_home) {

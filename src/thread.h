@@ -76,6 +76,7 @@ struct thread {
     alignas(CACHE_LINE) _Atomic uint32_t attention;
     _Atomic uint32_t parker; /* 0, 1: a token, 2: sleeps */
     _Atomic(struct processor *) handed;
+    _Atomic int64_t seen_call_ns; /* when the monitor first saw the call that it took the processor from */
 
     /* Line 3: cold. */
     alignas(CACHE_LINE) _Atomic uint32_t state;

@@ -352,17 +352,25 @@ CASE(yield_lets_each_runnable_task_go_first) {
 typedef struct ping_pong {
     pintle_event ping, pong;
     atomic_bool stop;
-    atomic_uint rounds;
-    unsigned failed;
+    unsigned rounds, rounds_at_spawn, rounds_at_stop, failed;
 } ping_pong;
 
+static void stop_ping_pong(void *arg) {
+    ping_pong *p = arg;
+    p->rounds_at_stop = p->rounds;
+    atomic_store(&p->stop, true);
+}
+/* The third comes into being in the middle of the game, and is behind the pair from then on. */
 static void ping_task(void *arg) {
     ping_pong *p = arg;
     while (!atomic_load(&p->stop)) {
+        if (++p->rounds == 10) {
+            p->rounds_at_spawn = p->rounds;
+            if (pintle_spawn(NULL, stop_ping_pong, p) != 0) p->failed++;
+        }
         pintle_event_set(&p->ping);
         pintle_event_wait(&p->pong, PINTLE_FOREVER);
         pintle_event_reset(&p->pong);
-        atomic_fetch_add(&p->rounds, 1);
     }
     pintle_event_set(&p->ping);
 }
@@ -375,15 +383,12 @@ static void pong_task(void *arg) {
     }
     pintle_event_set(&p->pong);
 }
-static void stop_ping_pong(void *arg) { atomic_store(&((ping_pong *)arg)->stop, true); }
 static int ping_pong_main(void *arg) {
     ping_pong *p = arg;
-    pintle_task *tasks[3];
+    pintle_task *tasks[2];
     p->failed += helper_spawn_all(&tasks[0], 1, ping_task, p);
     p->failed += helper_spawn_all(&tasks[1], 1, pong_task, p);
-    while (atomic_load(&p->rounds) < 10) pintle_yield();
-    p->failed += helper_spawn_all(&tasks[2], 1, stop_ping_pong, p);
-    p->failed += helper_join_all(tasks, 3);
+    p->failed += helper_join_all(tasks, 2);
     return 0;
 }
 
@@ -391,7 +396,8 @@ CASE(pair_that_ping_pongs_does_not_starve_a_third) {
     ping_pong p = {.ping = PINTLE_EVENT_INIT, .pong = PINTLE_EVENT_INIT};
     ck_assert_int_eq(helper_run(ping_pong_main, &p, 1), 0);
     ck_assert_uint_eq(p.failed, 0);
-    ck_assert_uint_ge(p.rounds, 10);
+    ck_assert_uint_eq(p.rounds_at_spawn, 10);
+    ck_assert_uint_ge(p.rounds_at_stop, 10);
 }
 
 typedef struct yielders {
@@ -410,11 +416,11 @@ static int stop_in_call(void *arg) {
 }
 static int yielders_main(void *arg) {
     yielders *y = arg;
-    pintle_task *tasks[2];
-    y->failed += helper_spawn_all(tasks, 2, yield_until_stopped, y);
+    pintle_task *tasks[5];
+    y->failed += helper_spawn_all(tasks, 5, yield_until_stopped, y);
     /* The stopper comes from outside, through the global queue. */
     if (pintle_call(stop_in_call, y) != 0) y->failed++;
-    y->failed += helper_join_all(tasks, 2);
+    y->failed += helper_join_all(tasks, 5);
     return 0;
 }
 
