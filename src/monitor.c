@@ -169,7 +169,8 @@ static int64_t unwatched_deadline(void) {
 static bool may_sleep_forever(void) {
     bool quiet;
     lock_acquire(&sched.lock);
-    quiet = atomic_load_relaxed(&sched.idle_count) == sched.processor_count && sched.global.first == NULL;
+    quiet = atomic_load_relaxed(&sched.idle_count) == sched.processor_count && sched.lent_now == 0 &&
+            sched.global.first == NULL;
     if (quiet) atomic_store_relaxed(&sched.monitor_asleep, MONITOR_FOREVER);
     lock_release(&sched.lock);
     return quiet;

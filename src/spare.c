@@ -219,6 +219,10 @@ void processor_pass_on(struct processor *processor) {
 /* PIN: a bound thread gives its processor on. True: its own task is next, it keeps the processor. */
 static bool give_on(struct thread *thread, struct processor *processor) {
     struct pintle_task *task = NULL;
+    if (UNLIKELY(atomic_load_relaxed(&processor->recall) != 0)) {
+        lend_return(thread, processor);
+        return false;
+    }
     uint32_t tick = atomic_load_relaxed(&processor->tick) + 1;
     atomic_store_relaxed(&processor->tick, tick);
     if (tick % GLOBAL_INTERVAL == 0) {

@@ -143,3 +143,48 @@ CASE_TIMEOUT(storm_of_hogs_ends, 60) {
     for (unsigned processors = 1; processors <= 3; processors++)
         ck_assert_int_eq(helper_run(storm_main, NULL, processors), 0);
 }
+
+/* Two pinned tasks that hand a lent processor to each other give it back too. */
+typedef struct pair {
+    hogs h;
+    atomic_bool stop;
+    atomic_uint turns;
+    bool overlapped;
+} pair;
+static void pinned_turns(void *arg) {
+    pair *p = arg;
+    pintle_pin();
+    while (!atomic_load(&p->stop)) {
+        atomic_fetch_add(&p->turns, 1);
+        pintle_yield();
+    }
+    pintle_unpin();
+}
+static void hog_until_turns(void *arg) {
+    pair *p = arg;
+    while (atomic_load(&p->turns) < 1000) continue; /* only a loan lets them have their turns */
+}
+static int pair_main(void *arg) {
+    pair *p = arg;
+    pintle_task *pinned[2], *hog;
+    pintle_sleep(PINTLE_MS(1));
+    if (pintle_spawn(&pinned[0], pinned_turns, p) != 0 || pintle_spawn(&pinned[1], pinned_turns, p) != 0) return 1;
+    if (pintle_spawn(&hog, hog_until_turns, p) != 0 || pintle_join(hog, PINTLE_FOREVER) != 0) return 2;
+    pintle_sleep(PINTLE_MS(100));
+    /* With the loan called back there is one processor: while this task computes, no turn is taken. */
+    for (int i = 0; i < 20 && !p->overlapped; i++) {
+        unsigned before = atomic_load(&p->turns);
+        int64_t began = pintle_now();
+        helper_compute(PINTLE_MS(2));
+        /* On a busy machine this may have taken so long that it got a loan of its own. */
+        p->overlapped = atomic_load(&p->turns) != before && pintle_now() - began < PINTLE_MS(6);
+        pintle_sleep(PINTLE_MS(1));
+    }
+    atomic_store(&p->stop, true);
+    return (int)helper_join_all(pinned, 2);
+}
+CASE(loan_ends_though_pinned_tasks_hand_it_to_each_other) {
+    pair p = {.overlapped = false};
+    ck_assert_int_eq(helper_run(pair_main, &p, 1), 0);
+    ck_assert(!p.overlapped);
+}
