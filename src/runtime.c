@@ -355,6 +355,7 @@ void pintle_stats_get_sized(pintle_stats *out, size_t size) {
         stats.threads_started = atomic_load_relaxed(&sched.threads_started);
         stats.threads_refused = atomic_load_relaxed(&sched.threads_refused);
         stats.calls_abandoned = atomic_load_relaxed(&sched.calls_abandoned);
+        stats.lent_now = sched.lent_now;
         stats.lent = atomic_load_relaxed(&sched.lent_ever);
         stats.retakes = atomic_load_relaxed(&sched.retakes);
         stats.slow_leaves = atomic_load_relaxed(&sched.slow_leaves);

@@ -34,6 +34,7 @@ enum {
     SPARES_KEPT = 4
 };
 #define SPARE_IDLE_NS INT64_C(10000000000)
+#define LOOK_AGAIN_NS 1000000
 
 static struct {
     os_thread os;
@@ -327,23 +328,28 @@ static bool is_superfluous(struct thread *thread) {
     return ends;
 }
 
-/* Off the lists, for the last time. A processor that was handed over meanwhile goes to the others. */
+/* Off the lists, for the last time. Somebody may have taken the thread and is about to hand it a processor, which then
+ * goes to the others; or he puts it back: he held it in reserve only. So it looks until one of the two has happened. */
 static void leave_lists(struct thread *thread) {
-    struct processor *processor;
-    struct thread *waiter;
-    bool taken = false;
-    lock_acquire(&sched.lock);
-    if (thread->watches != NULL) {
-        processor = idle_take_locked(thread->watches, &waiter);
-        idle_put_locked(processor, NULL);
-    } else if (atomic_load_relaxed(&thread->state) == THREAD_SPARE) {
-        spare_remove_locked(thread);
-    } else {
-        taken = thread->is_listed;
+    struct processor *processor = NULL;
+    bool taken = thread->is_listed;
+    while (taken && (processor = atomic_swap_acq_rel(&thread->handed, NULL)) == NULL) {
+        struct thread *self;
+        lock_acquire(&sched.lock);
+        if (thread->watches != NULL) {
+            processor = idle_take_locked(thread->watches, &self);
+            idle_put_locked(processor, NULL);
+            processor = NULL;
+            taken = false;
+        } else if (atomic_load_relaxed(&thread->state) == THREAD_SPARE) {
+            spare_remove_locked(thread);
+            taken = false;
+        }
+        lock_release(&sched.lock);
+        if (taken) thread_park(thread, os_now_ns() + LOOK_AGAIN_NS);
     }
-    lock_release(&sched.lock);
-    while ((processor = atomic_swap_acq_rel(&thread->handed, NULL)) == NULL && taken) thread_park(thread, INT64_MAX);
     thread->is_listed = false;
+    if (processor == NULL) processor = atomic_swap_acq_rel(&thread->handed, NULL);
     if (processor != NULL) processor_pass_on(processor);
 }
 

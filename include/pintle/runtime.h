@@ -87,6 +87,7 @@ typedef struct pintle_stats {
     uint64_t timers;                 /* armed */
     uint64_t waits_for_thread;       /* times that work waited because max_threads was reached */
     uint64_t calls_abandoned;        /* by pintle_call_until, ever */
+    uint32_t lent_now;               /* of those lent, still out */
 } pintle_stats;
 
 /* Effect: fills *out. Zero everywhere when the runtime does not run. Blocks: no. From: any. */

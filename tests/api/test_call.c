@@ -536,7 +536,7 @@ static int slice_main(void *arg) {
 
 CASE(call_in_a_loop_does_not_starve_a_third) {
     slice s = {0};
-    ck_assert_int_eq(helper_run(slice_main, &s, 1), 0);
+    ck_assert_int_eq(helper_run_strict(slice_main, &s), 0);
     ck_assert(s.stop);
     ck_assert_uint_eq(s.failed, 0);
 }

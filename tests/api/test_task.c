@@ -341,7 +341,7 @@ static int turns_main(void *arg) {
 
 CASE(yield_lets_each_runnable_task_go_first) {
     turns t = {0};
-    ck_assert_int_eq(helper_run(turns_main, &t, 1), 0);
+    ck_assert_int_eq(helper_run_strict(turns_main, &t), 0);
     ck_assert_uint_eq(t.ran_before_yield, 0);
     ck_assert_uint_ge(t.ran_after_yield, 5);
     ck_assert_uint_eq(t.count, 10);
@@ -394,7 +394,7 @@ static int ping_pong_main(void *arg) {
 
 CASE(pair_that_ping_pongs_does_not_starve_a_third) {
     ping_pong p = {.ping = PINTLE_EVENT_INIT, .pong = PINTLE_EVENT_INIT};
-    ck_assert_int_eq(helper_run(ping_pong_main, &p, 1), 0);
+    ck_assert_int_eq(helper_run_strict(ping_pong_main, &p), 0);
     ck_assert_uint_eq(p.failed, 0);
     ck_assert_uint_eq(p.rounds_at_spawn, 10);
     ck_assert_uint_ge(p.rounds_at_stop, 10);
@@ -426,7 +426,7 @@ static int yielders_main(void *arg) {
 
 CASE(task_spawned_from_outside_gets_its_turn_among_yielders) {
     yielders y = {0};
-    ck_assert_int_eq(helper_run(yielders_main, &y, 1), 0);
+    ck_assert_int_eq(helper_run_strict(yielders_main, &y), 0);
     ck_assert_uint_eq(y.failed, 0);
     ck_assert(y.stop);
 }
