@@ -126,9 +126,10 @@ void call_enter_away(struct thread *thread) {
     uint64_t word = atomic_load_relaxed(&thread->call);
     errors_keep(thread, thread->task);
     atomic_store_relaxed(&thread->processor, NULL);
-    atomic_store_release(&thread->call, word | CALL_AWAY);
     counter_add(&processor->handoffs, 1);
     processor_pass_on(processor);
+    /* Last: from here on a stop may leave the thread behind, and it must not touch the scheduler any more. */
+    atomic_store_release(&thread->call, word | CALL_AWAY);
     errors_put_back(thread, thread->task);
 }
 
@@ -138,10 +139,10 @@ static void call_enter_blocking(struct thread *thread) {
     if (atomic_load_relaxed(&sched.spare_hint) != 0 || !sched_has_work()) {
         call_enter_away(thread);
     } else {
-        atomic_store_release(&thread->call, word | CALL_IN);
         errors_keep(thread, thread->task);
         maker_ask();
         errors_put_back(thread, thread->task);
+        atomic_store_release(&thread->call, word | CALL_IN);
     }
 }
 

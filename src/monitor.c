@@ -155,22 +155,29 @@ static bool look(int64_t now) {
 }
 
 /* The first deadline of an idle processor that no thread keeps. */
-static int64_t unwatched_deadline(void) {
+static int64_t unwatched_locked(void) {
     int64_t earliest = INT64_MAX;
-    lock_acquire(&sched.lock);
     for (struct processor *processor = sched.idle; processor != NULL; processor = processor->idle_next) {
         int64_t deadline = timer_heap_earliest(processor->timers);
         if (processor->waiter == NULL && deadline < earliest) earliest = deadline;
     }
+    return earliest;
+}
+
+static int64_t unwatched_deadline(void) {
+    int64_t earliest;
+    lock_acquire(&sched.lock);
+    earliest = unwatched_locked();
     lock_release(&sched.lock);
     return earliest;
 }
 
+/* All that it depends on is looked at in one locked section, and whoever changes it afterwards wakes the monitor. */
 static bool may_sleep_forever(void) {
     bool quiet;
     lock_acquire(&sched.lock);
     quiet = atomic_load_relaxed(&sched.idle_count) == sched.processor_count && sched.lent_now == 0 &&
-            sched.global.first == NULL;
+            sched.global.first == NULL && unwatched_locked() == INT64_MAX;
     if (quiet) atomic_store_relaxed(&sched.monitor_asleep, MONITOR_FOREVER);
     lock_release(&sched.lock);
     return quiet;

@@ -61,23 +61,30 @@ static inline void wake_if_idle(void) {
 }
 
 void sched_wake(void) {
-    uint32_t none = 0;
-    struct processor *processor;
-    struct thread *thread;
-    if (atomic_load_relaxed(&sched.searching) != 0 || !atomic_cas_seq_cst(&sched.searching, &none, 1)) return;
-    lock_acquire(&sched.lock);
-    processor = idle_take_locked(NULL, &thread);
-    if (processor != NULL && thread == NULL && (thread = spare_take_locked()) == NULL) {
-        idle_put_locked(processor, NULL); /* the new thread looks for work itself */
-        processor = NULL;
-    }
-    if (processor != NULL) thread->is_searching = true;
-    lock_release(&sched.lock);
-    if (processor == NULL) {
+    for (;;) {
+        uint32_t none = 0;
+        struct processor *processor;
+        struct thread *thread;
+        bool was_idle;
+        if (atomic_load_relaxed(&sched.searching) != 0 || !atomic_cas_seq_cst(&sched.searching, &none, 1)) return;
+        lock_acquire(&sched.lock);
+        processor = idle_take_locked(NULL, &thread);
+        was_idle = processor != NULL;
+        if (was_idle && thread == NULL && (thread = spare_take_locked()) == NULL) {
+            idle_put_locked(processor, NULL); /* the new thread looks for work itself */
+            processor = NULL;
+        }
+        if (processor != NULL) thread->is_searching = true;
+        lock_release(&sched.lock);
+        if (processor != NULL) {
+            hand_over(processor, thread);
+            return;
+        }
         atomic_sub_seq_cst(&sched.searching, 1);
-        return;
+        /* While we counted as a searcher, others relied on us: a publisher that did not wake anybody, a thread that parked
+         * without a second look. If a processor has become idle since, it is ours to look again (tests/model/wake.pml). */
+        if (was_idle || atomic_load_relaxed(&sched.idle_count) == 0 || !sched_has_work()) return;
     }
-    hand_over(processor, thread);
 }
 
 /* A pinned task runs on its thread only: with an idle processor if there is one, else whoever takes it from the global

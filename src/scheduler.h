@@ -108,7 +108,11 @@ void hand_to_bound(struct thread *thread, struct processor *processor, struct pi
 void processor_pass_on(struct processor *processor);
 /* Waits for a processor as the thread's role says; false: the thread is to end. */
 bool thread_wait_for_processor(struct thread *thread);
+/* ---- maker.c ---- */
+
 void maker_ask(void);
+/* max_threads, or its default. */
+uint32_t threads_most(void);
 /* Starts and ends the maker. */
 int maker_start(void);
 void maker_stop(void);

@@ -33,6 +33,9 @@ enum thread_state { THREAD_FREE, THREAD_SPARE, THREAD_WAITER, THREAD_BOUND, THRE
 /* How the task that leaves is to be published by the one that arrives (protocol SAVED). */
 enum left_kind { LEFT_NONE, LEFT_YIELD, LEFT_PARK, LEFT_EXIT, LEFT_QUEUE };
 
+/* thread->parker. */
+enum { PARKER_EMPTY, PARKER_TOKEN, PARKER_SLEEPS };
+
 /* Why a thread should come by the scheduler. Advisory. */
 enum { ATTENTION_YIELD = 1 };
 
