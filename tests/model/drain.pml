@@ -9,7 +9,12 @@
  * Bounds   2 callers, of which the first enters twice; 1 closer that may give up (reopen) once.
  * Bugs     BUG_CALLER_FENCE: the slot is claimed by a plain store. BUG_CLOSER_FENCE: no fence before the slots are read.
  *          BUG_TABLE_LATE: a larger table is linked after its first slot was claimed.
- * States   @STATES@ */
+ * Search  clean
+ * Search  clean -DLIVE
+ * Search  bug -DBUG_CALLER_FENCE
+ * Search  bug -DBUG_CLOSER_FENCE
+ * Search  bug -DBUG_TABLE_LATE
+ * States   139,582 */
 #define CALLERS 2
 #define THREADS 3 /* the last is the closer's */
 #define WORDS 5
