@@ -17,7 +17,8 @@
  * Search  clean -DCALLS=1
  * Search  bug -DBUG_WORD_FIRST
  * Search  bug -DBUG_LOOK -DNO_AWAY -DCALLS=1
- * Search  bug -DBUG_PLAIN_LEAVE -DNO_AWAY */
+ * Search  bug -DBUG_PLAIN_LEAVE -DNO_AWAY
+ * States   722,831 and 1,241,455 */
 #ifndef PROCESSORS
 #define PROCESSORS 1
 #endif

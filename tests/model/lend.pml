@@ -13,7 +13,7 @@
  * Search  clean
  * Search  bug -DBUG_EARLY
  * Search  bug -DBUG_NO_DRAIN
- * States   see the lines that scripts/test --models prints */
+ * States   409 */
 #define YIELDS 1
 #define CALLS 2
 #define PLAIN 3
