@@ -5,8 +5,9 @@
  * Simpler  One queue of runnable tasks; any thread takes from it. Atomic operations are sequentially consistent, as the
  *          locked instructions are that they become. The event's lock makes setting it, and queueing, one step each.
  * Proves   A task is resumed only after its registers are saved, by one thread, once for each departure; one waker wins; a
- *          wait ends for its own reason, never for an older one's; a waiter does not go on while the winner still
- *          writes; the ended task is freed once, and not touched afterwards; no wake-up is lost (deadlock is the error).
+ *          waiter does not go on while the winner still writes; a wait that ends by the event, the deadline or
+ *          cancelling has seen it happen; the ended task is freed once; no wake-up is lost (deadlock is the error). That a
+ *          stale seq loses is modelled, but no search here depends on it.
  * Bounds   2 threads; a task that waits for the event (deadline, cancelling), joins with a deadline, waits for the event
  *          again and joins without; the task that it joins; a setter, a timer, a canceller.
  * Bugs     BUG_NOT_SAVED: the winner makes the task runnable without looking whether it has left its stack.
@@ -139,12 +140,13 @@ inline wait_finish(deadline) {
     :: !mine ->
 #ifdef BUG_ABANDON
         if
-        :: flag -> goto gone
-        :: else
-        fi;
-#endif
+        :: flag -> skip
+        :: else -> depart(PARK, WAITER); resume[WAITER]?on
+        fi
+#else
         depart(PARK, WAITER);
         resume[WAITER]?on
+#endif
     :: else
     fi;
     armed = 0;
