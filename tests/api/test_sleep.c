@@ -240,6 +240,7 @@ CASE(sleepers_due_together_wake_in_the_order_of_their_deadlines) {
         }
         free(s);
     }
+    ck_assert_uint_ge(tried, 1); /* a test whose rounds were all spoiled has shown nothing */
 }
 
 /* ---- Sleeping and the others ---- */
@@ -296,7 +297,7 @@ CASE(sleeper_wakes_while_others_never_stop) {
     busy b = {.late = -1};
     ck_assert_int_eq(helper_run_strict(busy_main, &b), 0);
     ck_assert_int_ge(b.late, 0);
-    ck_assert_int_lt(b.late, PINTLE_S(10));
+    ck_assert_int_lt(b.late, PINTLE_S(1));
 }
 
 /* A sleeper of a processor that then waits in a blocked call wakes all the same. */
