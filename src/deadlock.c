@@ -71,6 +71,7 @@ static bool looks_dead(uint64_t *out_switches) {
 }
 
 static void list_task(struct pintle_task *task) {
+    const char *waits_for = atomic_load_relaxed(&task->waits_for);
     if (atomic_load_relaxed(&task->state) != TASK_WAITING) return;
     if (sizeof list.text - list.length < 256) {
         list.left_out++;
@@ -79,7 +80,7 @@ static void list_task(struct pintle_task *task) {
     list.length += (size_t)snprintf(
         list.text + list.length, sizeof list.text - list.length, "  task %llu%s%s%s waits in %s%s, spawned from %p\n",
         (unsigned long long)task->id, task->name[0] != '\0' ? " '" : "", task->name, task->name[0] != '\0' ? "'" : "",
-        task->waits_for != NULL ? task->waits_for : "?", task->bound != NULL ? " (pinned)" : "", task->spawned_at);
+        waits_for != NULL ? waits_for : "?", task->bound != NULL ? " (pinned)" : "", task->spawned_at);
 }
 
 int64_t deadlock_look(int64_t now_ns) {

@@ -123,7 +123,7 @@ static bool look(int64_t now) {
     uint32_t start = first;
     for (uint32_t i = 0; i < sched.processor_count; i++) {
         struct processor *processor = &sched.processors[(start + i) % sched.processor_count];
-        struct thread *thread = atomic_load_relaxed(&processor->thread);
+        struct thread *thread = atomic_load_acquire(&processor->thread); /* pairs with hand_over, thread_hold */
         bool due = timer_heap_earliest(&processor->timers) <= now;
         if (thread == NULL) {
             processor->seen_slices = NOT_SEEN;

@@ -227,13 +227,14 @@ int pintle_stop(int64_t deadline_ns) {
     } else {
         atomic_store_release(&sched.phase, PHASE_STOPPING);
         if (!wait_unlocked(clock_to_os(deadline_ns), false)) {
+            const char *waits_for;
             left_task = NULL;
             stack_each_task(remember_left);
+            waits_for = left_task != NULL ? atomic_load_relaxed(&left_task->waits_for) : NULL;
             result = error_set(PINTLE_EBUSY, 0, "pintle_stop: %llu tasks are left, among them task %llu '%s'%s%s",
                                (unsigned long long)tasks_live(), (unsigned long long)pintle_task_id(left_task),
-                               pintle_task_name(left_task),
-                               left_task != NULL && left_task->waits_for ? " waiting in " : "",
-                               left_task != NULL && left_task->waits_for ? left_task->waits_for : "");
+                               pintle_task_name(left_task), waits_for != NULL ? " waiting in " : "",
+                               waits_for != NULL ? waits_for : "");
         } else {
             exit_locked(INT64_MAX);
             start_count = 0;
@@ -322,7 +323,9 @@ static void stats_sum(pintle_stats *stats) {
         stats->switches += atomic_load_relaxed(&processor->switches);
         stats->steals += atomic_load_relaxed(&processor->steals);
         stats->handoffs += atomic_load_relaxed(&processor->handoffs);
+        lock_acquire(&processor->timers.lock);
         stats->timers += processor->timers.count;
+        lock_release(&processor->timers.lock);
     }
     for (struct thread *thread = thread_first(); thread != NULL; thread = thread->all_next) {
         uint64_t word = atomic_load_relaxed(&thread->call);
@@ -340,8 +343,10 @@ void pintle_stats_get_sized(pintle_stats *out, size_t size) {
         stats.tasks_bytes = stack_bytes_held();
         stats.processors = sched.processor_count;
         stats.processors_idle = atomic_load_relaxed(&sched.idle_count);
+        lock_acquire(&sched.lock);
         stats.threads = sched.thread_count - (sched.home != NULL);
         stats.threads_spare = sched.spare_count;
+        lock_release(&sched.lock);
         stats.threads_started = atomic_load_relaxed(&sched.threads_started);
         stats.threads_refused = atomic_load_relaxed(&sched.threads_refused);
         stats.retakes = atomic_load_relaxed(&sched.retakes);

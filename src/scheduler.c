@@ -158,7 +158,7 @@ static inline bool is_bound(const struct thread *thread, const struct pintle_tas
 
 static inline void start_task(struct thread *thread, struct pintle_task *task) {
     task_set_state(task, TASK_RUNNABLE, TASK_RUNNING);
-    thread->task = task;
+    thread_set_task(thread, task);
     errors_restore(thread, task);
 }
 
@@ -204,7 +204,7 @@ static inline __attribute__((always_inline)) void depart_as(struct thread *threa
         start_task(thread, to);
         arch_switch(task, to, thread);
     } else {
-        thread->task = NULL;
+        thread_set_task(thread, NULL);
         arch_switch_loop(task, thread);
     }
 }

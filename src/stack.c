@@ -26,7 +26,7 @@ static struct pool {
     struct lock lock;
     struct pintle_task *free;
     struct slab *slabs; /* newest first: only the first has stacks left to carve */
-} pools[CLASSES];
+} pools[CLASSES] = {[0 ... CLASSES - 1] = {.lock = LOCK_INIT(RANK_POOL)}};
 static _Atomic uint64_t held_bytes;
 
 static size_t class_bytes(int size_class) { return (size_t)1 << (SMALLEST_SHIFT + size_class); }
@@ -97,7 +97,6 @@ int stack_take(int size_class, struct pintle_task **out) {
     struct pool *pool = &pools[size_class];
     struct pintle_task *task;
     int result = 0;
-    pool->lock.rank = RANK_POOL;
     lock_acquire(&pool->lock);
     task = pool->free;
     if (task != NULL) {
@@ -122,7 +121,6 @@ void stack_each_task(void (*visit)(struct pintle_task *task)) {
     for (int size_class = 0; size_class < CLASSES; size_class++) {
         struct pool *pool = &pools[size_class];
         struct slab *slab;
-        pool->lock.rank = RANK_POOL;
         lock_acquire(&pool->lock);
         slab = pool->slabs; /* slabs are only added, in front */
         lock_release(&pool->lock);
@@ -150,7 +148,9 @@ void stack_destroy(void) {
         while (pool->slabs != NULL) {
             struct slab *slab = pool->slabs;
             pool->slabs = slab->next;
-            if (!holds_left_behind(slab)) os_release(slab->base, slab->bytes);
+            if (!holds_left_behind(slab)) {
+                os_release(slab->base, slab->bytes);
+            }
             free(slab);
         }
         pool->free = NULL;
