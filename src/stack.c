@@ -88,6 +88,7 @@ static int carve_locked(struct pool *pool, int size_class, struct pintle_task **
     task->stack_reserve = slab->base + index * bytes;
     task->stack_guarantee = OS_STACK_GUARANTEE_BYTES;
     task->size_class = (uint8_t)size_class;
+    SANITIZE_STACK_MADE(task->stack_limit, task->stack_base, task);
     atomic_store_release(&slab->carved, index + 1); /* pairs with stack_each_task */
     *out = task;
     return 0;
@@ -149,6 +150,8 @@ void stack_destroy(void) {
             struct slab *slab = pool->slabs;
             pool->slabs = slab->next;
             if (!holds_left_behind(slab)) {
+                for (uint32_t i = 0; i < atomic_load_relaxed(&slab->carved); i++)
+                    SANITIZE_STACK_GONE(record_at(slab, i));
                 os_release(slab->base, slab->bytes);
             }
             free(slab);

@@ -50,6 +50,7 @@ int task_new(struct processor *processor, pintle_fn *fn, void *arg, size_t stack
 
 void task_free(struct processor *processor, struct pintle_task *task) {
     int size_class = task->size_class;
+    SANITIZE_STACK_FREE(task);
     if (UNLIKELY(task->error != NULL)) {
         free(task->error);
         task->error = NULL;

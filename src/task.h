@@ -26,6 +26,7 @@
 
 #include "atomic.h"
 #include "pintle/task.h"
+#include "sanitize.h"
 #include "timer.h"
 
 struct thread;
@@ -78,6 +79,8 @@ struct pintle_task {
     _Atomic(const char *) waits_for; /* for reports: what it is parked in; static text */
     uint8_t size_class;              /* of its stack: stack.c */
     char name[32];
+    SANITIZE_CONTEXT
+    SANITIZE_STACK_ID
 };
 
 /* ---- States and records ---- */

@@ -24,6 +24,7 @@
 #include "layout.h"
 #include "os.h"
 #include "pintle/result.h"
+#include "sanitize.h"
 
 struct pintle_task;
 struct processor;
@@ -86,6 +87,7 @@ struct thread {
     uint64_t os_id;
     struct processor *watches; /* WAITER: whose timers it keeps; under sched.lock */
     uint32_t last_error_dummy; /* where the system has no last error */
+    SANITIZE_CONTEXT
 };
 
 /* The calling thread's record; NULL on threads the runtime does not know. Opaque: read it again after each switch. */
