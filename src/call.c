@@ -11,6 +11,11 @@
  *            b  none: depart(QUEUE): the task is queued, the thread becomes spare (or waits, if the task is pinned)
  *   RETAKE (monitor.c): CAS(call, w -> TAKEN|n). No ABA: a stale w names an old tick.
  *
+ * Blocking marks: a call that is known to block need not be found each time. A function whose calls lost their processor
+ * and took 100 µs or more, twice within 100 ms, gets 8 credits; entering a function with credits hands the processor on at
+ * once (AWAY). Only then the clock is read: a call under 50 µs costs two credits, another gives one, up to 15. The table
+ * is by a hash of the address; what shares an entry with a blocking function by accident loses the mark by being quick.
+ *
  * A call that does not end keeps nobody: stopping writes LEFT_BEHIND into the word, and when the call ends after all, its
  * thread ends without touching the scheduler, which may have started anew.
  *
@@ -31,6 +36,36 @@ static void errors_put_back(struct thread *thread, struct pintle_task *task) {
     *thread->errno_slot = task->saved_errno;
     *thread->last_error_slot = task->saved_last_error;
 }
+
+/* ---- Blocking marks ---- */
+
+_Atomic uint8_t call_marks[CALL_MARK_MASK + 1];
+static _Atomic int64_t suspected_ns[CALL_MARK_MASK + 1];
+
+enum { SUSPECT_NS = 100000, TWICE_WITHIN_NS = 100000000, QUICK_NS = 50000, FIRST_CREDITS = 8, MOST_CREDITS = 15 };
+
+static uint32_t mark_index(const void *fn) { return (uint32_t)((uintptr_t)fn >> CALL_MARK_SHIFT & CALL_MARK_MASK); }
+
+/* A call whose processor was taken took this long: twice within a while, and the function is marked. */
+static void mark_suspect(const void *fn, int64_t began_ns) {
+    int64_t now = os_now_ns(), before;
+    uint32_t index = mark_index(fn);
+    if (now - began_ns < SUSPECT_NS) return;
+    before = atomic_load_relaxed(&suspected_ns[index]);
+    atomic_store_relaxed(&suspected_ns[index], now);
+    if (before != 0 && now - before < TWICE_WITHIN_NS) atomic_store_relaxed(&call_marks[index], FIRST_CREDITS);
+}
+
+/* A marked function took this long: a credit more, or two less. Races between callers cost a credit at most. */
+static void mark_learn(const void *fn, int64_t took_ns) {
+    _Atomic uint8_t *mark = &call_marks[mark_index(fn)];
+    int credits = atomic_load_relaxed(mark);
+    if (credits == 0) return; /* not marked: the caller said that it blocks */
+    credits = took_ns < QUICK_NS ? credits - 2 : credits + 1;
+    atomic_store_relaxed(mark, (uint8_t)(credits < 0 ? 0 : credits > MOST_CREDITS ? MOST_CREDITS : credits));
+}
+
+/* ---- Leaving ---- */
 
 /* LEAVE a, b: the thread is OUT and holds no processor. `old` is the one it had, if any. */
 static void regain(struct thread *thread, struct processor *old) {
@@ -64,6 +99,10 @@ void call_leave(struct thread *thread) {
         }
         errors_keep(thread, thread->task);
         processor = thread_processor(thread);
+        if (call_state(word) == CALL_TAKEN) {
+            mark_suspect(((const struct call_block *)thread->stack_top)->fn,
+                         atomic_load_relaxed(&thread->seen_call_ns));
+        }
         atomic_store_relaxed(&thread->processor, NULL);
         if (!atomic_cas_acq_rel(&thread->call, &word, (word | CALL_FLAGS_MASK) + 1)) continue;
         regain(thread, processor);
@@ -87,22 +126,46 @@ void call_enter_away(struct thread *thread) {
     uint64_t word = atomic_load_relaxed(&thread->call);
     errors_keep(thread, thread->task);
     atomic_store_relaxed(&thread->processor, NULL);
-    atomic_store_release(&thread->call, word | CALL_AWAY);
     counter_add(&processor->handoffs, 1);
     processor_pass_on(processor);
+    /* Last: from here on a stop may leave the thread behind, and it must not touch the scheduler any more. */
+    atomic_store_release(&thread->call, word | CALL_AWAY);
     errors_put_back(thread, thread->task);
 }
 
-int pintle_call_blocking(int (*fn)(void *), void *arg) {
+/* With nobody to hand the processor to it is kept, as in any call, until the monitor finds a thread for it. */
+static void call_enter_blocking(struct thread *thread) {
+    uint64_t word = atomic_load_relaxed(&thread->call);
+    if (atomic_load_relaxed(&sched.spare_hint) != 0 || !sched_has_work()) {
+        call_enter_away(thread);
+    } else {
+        errors_keep(thread, thread->task);
+        maker_ask();
+        errors_put_back(thread, thread->task);
+        atomic_store_release(&thread->call, word | CALL_IN);
+    }
+}
+
+int call_away(const void *identity, int (*fn)(void *), void *arg) {
     struct thread *thread = arch_self_before_switch();
+    int64_t began_ns;
     int value;
-    if (fn == NULL) panic("pintle_call_blocking was given a NULL function");
-    if (thread == NULL || thread->task == NULL || call_state(atomic_load_relaxed(&thread->call)) != CALL_OUT)
+    if (thread == NULL || thread->task == NULL || call_state(atomic_load_relaxed(&thread->call)) != CALL_OUT) {
         return fn(arg);
-    call_enter_away(thread);
+    }
+    call_enter_blocking(thread);
+    began_ns = os_now_ns();
     value = arch_call_on_thread(fn, arg, thread);
+    mark_learn(identity, os_now_ns() - began_ns);
     call_leave(thread);
     return value;
+}
+
+int call_marked(int (*fn)(void *), void *arg) { return call_away((const void *)(uintptr_t)fn, fn, arg); }
+
+int pintle_call_blocking(int (*fn)(void *), void *arg) {
+    if (fn == NULL) panic("pintle_call_blocking was given a NULL function");
+    return call_marked(fn, arg);
 }
 
 void pintle_blocking_begin(void) { call_enter_away(task_only("pintle_blocking_begin")); }

@@ -56,12 +56,12 @@ static bool looks_dead(uint64_t *out_switches) {
     bool quiet;
     if (sched.library_mode || atomic_load_relaxed(&outsiders) || atomic_load_relaxed(&holds) != 0) return false;
     lock_acquire(&sched.lock);
-    quiet = atomic_load_relaxed(&sched.idle_count) == sched.processor_count && sched.global.first == NULL &&
-            sched_phase() == PHASE_RUNNING && atomic_load_relaxed(&sched.main_done) == 0;
+    quiet = atomic_load_relaxed(&sched.idle_count) == sched.processor_count && sched.lent_now == 0 &&
+            sched.global.first == NULL && sched_phase() == PHASE_RUNNING && atomic_load_relaxed(&sched.main_done) == 0;
     lock_release(&sched.lock);
     *out_switches = 0;
     for (uint32_t i = 0; i < sched.processor_count && quiet; i++) {
-        quiet = timer_heap_earliest(&sched.processors[i].timers) == INT64_MAX &&
+        quiet = timer_heap_earliest(processor_timers(&sched.processors[i])) == INT64_MAX &&
                 runq_is_empty(&sched.processors[i].runq);
         *out_switches += atomic_load_relaxed(&sched.processors[i].switches);
     }

@@ -35,6 +35,10 @@
 #define BLOCK_SPARE 56
 #define BLOCK_BYTES 64
 
+/* call_marks (call.c): a byte for each hash of a function's address */
+#define CALL_MARK_SHIFT 4
+#define CALL_MARK_MASK 1023
+
 /* thread->call: tick << 3 | KICK | state */
 #define CALL_OUT 0
 #define CALL_IN 1

@@ -4,7 +4,8 @@
  * RETAKE, each round, for each processor Q:
  *   0 reserve a spare thread; none: do nothing (the maker is asked)
  *   1 A = Q->thread; w = A->call (acquire); need IN, and Q == A->processor
- *   2 first sight of (A, w): note the time. Older than 20 µs with work waiting, or than 10 ms in any case: go on
+ *   2 first sight of (A, w): note the time. Older than 20 µs with work waiting, or than 10 ms in any case: go on. A call that
+ *     computes (its thread's CPU clock moves) is left until 10 ms
  *   3 CAS(A->call, w -> TAKEN|n), acq_rel. Failure: the call ended; nothing happened
  *   4 Q is ours: to the spare if there is work or Q has timers, else to the idle list, and WAKE as a searcher does
  *
@@ -20,6 +21,7 @@
  * Tests: tests/api/test_call.c, tests/stress/test_calls.c. */
 #include "deadlock.h"
 #include "error.h"
+#include "lend.h"
 #include "scheduler.h"
 
 enum {
@@ -47,7 +49,7 @@ void monitor_wake(void) {
 
 /* RETAKE 4. */
 static void give_away(struct processor *processor, struct thread *spare) {
-    bool has_timers = timer_heap_earliest(&processor->timers) != INT64_MAX;
+    bool has_timers = timer_heap_earliest(processor_timers(processor)) != INT64_MAX;
     atomic_store_relaxed(&processor->thread, NULL);
     atomic_add_relaxed(&sched.retakes, 1);
     if (has_timers || sched_has_work()) {
@@ -62,6 +64,13 @@ static void give_away(struct processor *processor, struct thread *spare) {
     if (sched_has_work()) sched_wake();
 }
 
+/* Whether the call has used the CPU for most of the time that it has been seen: then it does not block, and its processor
+ * would only be run by one thread more than there are CPUs. */
+static bool computes(const struct processor *processor, const struct thread *thread, int64_t now) {
+    int64_t used = os_thread_cpu_ns(thread->os_id) - processor->seen_call_cpu_ns;
+    return processor->seen_call_cpu_ns != 0 && used * 2 > now - processor->seen_call_ns;
+}
+
 /* True: the processor was taken. */
 static bool retake(struct processor *processor, struct thread *thread, int64_t now, bool work) {
     uint64_t word = atomic_load_acquire(&thread->call);
@@ -74,13 +83,16 @@ static bool retake(struct processor *processor, struct thread *thread, int64_t n
         word) { /* the tick makes words of different calls of one thread differ; of two threads rarely */
         processor->seen_call = word;
         processor->seen_call_ns = now;
+        processor->seen_call_cpu_ns = work ? os_thread_cpu_ns(thread->os_id) : 0;
         return false;
     }
     if (now - processor->seen_call_ns < (work ? BLOCKED_NS : BLOCKED_IDLE_NS)) return false;
+    if (now - processor->seen_call_ns < BLOCKED_IDLE_NS && computes(processor, thread, now)) return false;
     lock_acquire(&sched.lock);
     spare = spare_take_locked();
     lock_release(&sched.lock);
     if (spare == NULL) return false;
+    atomic_store_relaxed(&thread->seen_call_ns, processor->seen_call_ns);
     if (!atomic_cas_acq_rel(&thread->call, &word, (word & ~(uint64_t)CALL_STATE_MASK) | CALL_TAKEN)) {
         lock_acquire(&sched.lock);
         spare_put_locked(spare);
@@ -106,7 +118,7 @@ static void check_slice(struct processor *processor, struct thread *thread, int6
 static void rescue_idle(struct processor *processor, int64_t now) {
     struct thread *thread = NULL;
     struct processor *taken = NULL;
-    if (timer_heap_earliest(&processor->timers) > now) return;
+    if (timer_heap_earliest(processor_timers(processor)) > now) return;
     lock_acquire(&sched.lock);
     if (processor->is_idle && processor->waiter == NULL && (thread = spare_take_locked()) != NULL) {
         struct thread *none;
@@ -121,10 +133,11 @@ static bool look(int64_t now) {
     bool work = sched_has_work(), any = false;
     static uint32_t first; /* after the last that was retaken: spares are few, and all have their turn */
     uint32_t start = first;
-    for (uint32_t i = 0; i < sched.processor_count; i++) {
-        struct processor *processor = &sched.processors[(start + i) % sched.processor_count];
+    uint32_t used = atomic_load_acquire(&sched.processors_used);
+    for (uint32_t i = 0; i < used; i++) {
+        struct processor *processor = &sched.processors[(start + i) % used];
         struct thread *thread = atomic_load_acquire(&processor->thread); /* pairs with hand_over, thread_hold */
-        bool due = timer_heap_earliest(&processor->timers) <= now;
+        bool due = timer_heap_earliest(processor_timers(processor)) <= now;
         if (thread == NULL) {
             processor->seen_slices = NOT_SEEN;
             rescue_idle(processor, now);
@@ -135,27 +148,36 @@ static bool look(int64_t now) {
             first = processor->id + 1;
         }
         check_slice(processor, thread, now, work || due);
+        lend_look(processor, thread, now, work || due);
     }
     if (work && atomic_load_relaxed(&sched.idle_count) != 0) sched_wake();
     return any;
 }
 
 /* The first deadline of an idle processor that no thread keeps. */
-static int64_t unwatched_deadline(void) {
+static int64_t unwatched_locked(void) {
     int64_t earliest = INT64_MAX;
-    lock_acquire(&sched.lock);
     for (struct processor *processor = sched.idle; processor != NULL; processor = processor->idle_next) {
-        int64_t deadline = timer_heap_earliest(&processor->timers);
+        int64_t deadline = timer_heap_earliest(processor_timers(processor));
         if (processor->waiter == NULL && deadline < earliest) earliest = deadline;
     }
+    return earliest;
+}
+
+static int64_t unwatched_deadline(void) {
+    int64_t earliest;
+    lock_acquire(&sched.lock);
+    earliest = unwatched_locked();
     lock_release(&sched.lock);
     return earliest;
 }
 
+/* All that it depends on is looked at in one locked section, and whoever changes it afterwards wakes the monitor. */
 static bool may_sleep_forever(void) {
     bool quiet;
     lock_acquire(&sched.lock);
-    quiet = atomic_load_relaxed(&sched.idle_count) == sched.processor_count && sched.global.first == NULL;
+    quiet = atomic_load_relaxed(&sched.idle_count) == sched.processor_count && sched.lent_now == 0 &&
+            sched.global.first == NULL && unwatched_locked() == INT64_MAX;
     if (quiet) atomic_store_relaxed(&sched.monitor_asleep, MONITOR_FOREVER);
     lock_release(&sched.lock);
     return quiet;
@@ -205,7 +227,7 @@ static void monitor_main(void *arg) {
 
 int monitor_start(void) {
     int os_code;
-    for (uint32_t i = 0; i < sched.processor_count; i++) sched.processors[i].seen_slices = NOT_SEEN;
+    for (uint32_t i = 0; i < sched.processors_all; i++) sched.processors[i].seen_slices = NOT_SEEN;
     atomic_store_relaxed(&monitor.word, 0);
     atomic_store_relaxed(&monitor.stops, false);
     os_code = os_thread_start(&monitor.os, monitor_main, NULL);

@@ -68,6 +68,8 @@ void os_thread_join(os_thread *thread);
 void os_thread_detach(os_thread *thread);
 /* The calling OS thread's number as the system's tools show it. */
 uint64_t os_thread_id(void);
+/* CPU time that a thread of this process has used, by its os_thread_id; 0: cannot be told. */
+int64_t os_thread_cpu_ns(uint64_t id);
 /* How many threads the process has; 0: cannot be told. Slow. */
 unsigned os_thread_count(void);
 /* Ends the calling thread, without unwinding what is on its stack. */

@@ -17,24 +17,40 @@ struct pintle_task;
 struct processor {
     struct runq runq;
     /* The owner's. */
-    alignas(CACHE_LINE) uint32_t tick; /* scheduling decisions: each 61st looks at the global queue and timers */
+    alignas(
+        CACHE_LINE) _Atomic uint32_t tick; /* scheduling decisions: each 61st looks at the global queue and timers */
     uint32_t random;
     uint32_t id;
     uint32_t free_count;
-    struct pintle_task *free; /* dead tasks of the default stack size, newest first */
-    _Atomic uint64_t slices;  /* tasks started with a time slice of their own; the monitor compares it */
+    _Atomic(struct timer_heap *) timers; /* its own, or of its lender: processor_timers */
+    struct pintle_task *free;            /* dead tasks of the default stack size, newest first */
+    _Atomic uint64_t slices;             /* tasks started with a time slice of their own; the monitor compares it */
     _Atomic uint64_t switches, steals, spawned, handoffs;
     _Atomic(struct thread *) thread;
+    _Atomic uint32_t recall; /* a lent processor is to come back */
     /* Under sched.lock. */
     alignas(CACHE_LINE) struct processor *idle_next, *idle_previous;
     bool is_idle;
+    bool for_computing;       /* lent for a task that computes, not for one that blocks */
+    struct processor *lender; /* lend.c: of a lent processor; NULL: not lent */
+    struct processor *loan;   /* the one lent for this one */
+    struct processor *next_lent;
     struct thread *waiter; /* parked on the heap's first deadline while the processor is idle */
-    struct timer_heap timers;
+    struct timer_heap own_timers;
     /* The monitor's. */
     alignas(CACHE_LINE) uint64_t seen_call;
     int64_t seen_call_ns;
     uint64_t seen_slices;
     int64_t seen_slices_ns;
+    uint64_t seen_beat;
+    int64_t seen_beat_ns, seen_cpu_ns, seen_cpu_at_ns;
+    int64_t seen_call_cpu_ns;
+    struct thread *seen_thread;
 };
+
+/* Thieves may still see the one before: any is a heap with a lock. */
+static inline struct timer_heap *processor_timers(struct processor *processor) {
+    return atomic_load_relaxed(&processor->timers);
+}
 
 #endif

@@ -15,7 +15,7 @@
 #include "stack.h"
 #include "wait.h"
 
-enum { MOST_PROCESSORS = 1024, GRACE_MS = 1000, STUCK_MS = 20, EXIT_MS = 200 };
+enum { MOST_PROCESSORS = 1024, DEFAULT_LENT = 32, GRACE_MS = 1000, STUCK_MS = 20, EXIT_MS = 200 };
 
 static struct lock runtime_lock = LOCK_INIT(RANK_RUNTIME);
 static uint32_t start_count;
@@ -63,25 +63,31 @@ static int options_read(const pintle_options *options, size_t size) {
 /* ---- Start ---- */
 
 static int processors_make(void) {
-    uint32_t count = sched.options.processors;
+    uint32_t lendable = sched.options.max_lent == 0                  ? DEFAULT_LENT
+                        : sched.options.max_lent == PINTLE_LENT_NONE ? 0
+                                                                     : sched.options.max_lent;
+    uint32_t count = sched.options.processors + lendable;
     sched.processors = stack_aligned_alloc(count * sizeof *sched.processors);
     if (sched.processors == NULL) return error_set(PINTLE_ENOMEM, 0, "no memory for %u processors", count);
     memset(sched.processors, 0, count * sizeof *sched.processors);
-    sched.processor_count = count;
+    sched.processor_count = sched.options.processors;
+    sched.processors_all = count;
+    atomic_store_relaxed(&sched.processors_used, sched.processor_count);
     for (uint32_t i = 0; i < count; i++) {
         struct processor *processor = &sched.processors[i];
         processor->id = i;
         processor->random = i * 2654435761u + 1;
-        timer_heap_init(&processor->timers);
+        timer_heap_init(&processor->own_timers);
+        atomic_store_relaxed(&processor->timers, &processor->own_timers);
     }
     return 0;
 }
 
 static void release_everything(void) {
-    for (uint32_t i = 0; i < sched.processor_count; i++) timer_heap_destroy(&sched.processors[i].timers);
+    for (uint32_t i = 0; i < sched.processors_all; i++) timer_heap_destroy(&sched.processors[i].own_timers);
     stack_aligned_free(sched.processors);
     sched.processors = NULL;
-    sched.processor_count = 0;
+    sched.processor_count = sched.processors_all = 0;
     stack_destroy();
     wait_destroy();
     thread_records_destroy();
@@ -112,6 +118,10 @@ static int start_locked(const pintle_options *options, size_t size, bool library
         return result;
     }
     lock_acquire(&sched.lock);
+    for (uint32_t i = sched.processors_all; i-- > sched.processor_count;) {
+        sched.processors[i].next_lent = sched.lent_pool;
+        sched.lent_pool = &sched.processors[i];
+    }
     for (uint32_t i = sched.processor_count; i-- > 0;) {
         if (i != 0 || library_mode) idle_put_locked(&sched.processors[i], NULL);
     }
@@ -318,14 +328,14 @@ int pintle_enter(pintle_fn *fn, void *arg) {
 /* ---- Figures ---- */
 
 static void stats_sum(pintle_stats *stats) {
-    for (uint32_t i = 0; i < sched.processor_count; i++) {
+    for (uint32_t i = 0; i < sched.processors_all; i++) {
         struct processor *processor = &sched.processors[i];
         stats->switches += atomic_load_relaxed(&processor->switches);
         stats->steals += atomic_load_relaxed(&processor->steals);
         stats->handoffs += atomic_load_relaxed(&processor->handoffs);
-        lock_acquire(&processor->timers.lock);
-        stats->timers += processor->timers.count;
-        lock_release(&processor->timers.lock);
+        lock_acquire(&processor->own_timers.lock);
+        stats->timers += processor->own_timers.count;
+        lock_release(&processor->own_timers.lock);
     }
     for (struct thread *thread = thread_first(); thread != NULL; thread = thread->all_next) {
         uint64_t word = atomic_load_relaxed(&thread->call);
@@ -346,9 +356,12 @@ void pintle_stats_get_sized(pintle_stats *out, size_t size) {
         lock_acquire(&sched.lock);
         stats.threads = sched.thread_count - (sched.home != NULL);
         stats.threads_spare = sched.spare_count;
+        stats.lent_now = sched.lent_now;
         lock_release(&sched.lock);
         stats.threads_started = atomic_load_relaxed(&sched.threads_started);
         stats.threads_refused = atomic_load_relaxed(&sched.threads_refused);
+        stats.calls_abandoned = atomic_load_relaxed(&sched.calls_abandoned);
+        stats.lent = atomic_load_relaxed(&sched.lent_ever);
         stats.retakes = atomic_load_relaxed(&sched.retakes);
         stats.slow_leaves = atomic_load_relaxed(&sched.slow_leaves);
         stats.waits_for_thread = atomic_load_relaxed(&sched.waits_for_thread);

@@ -23,6 +23,7 @@
  * Tests: tests/api/test_task.c, tests/stress/test_scheduler.c. */
 #include "scheduler.h"
 
+#include "lend.h"
 #include "panic.h"
 #include "wait.h"
 
@@ -60,23 +61,30 @@ static inline void wake_if_idle(void) {
 }
 
 void sched_wake(void) {
-    uint32_t none = 0;
-    struct processor *processor;
-    struct thread *thread;
-    if (atomic_load_relaxed(&sched.searching) != 0 || !atomic_cas_seq_cst(&sched.searching, &none, 1)) return;
-    lock_acquire(&sched.lock);
-    processor = idle_take_locked(NULL, &thread);
-    if (processor != NULL && thread == NULL && (thread = spare_take_locked()) == NULL) {
-        idle_put_locked(processor, NULL); /* the new thread looks for work itself */
-        processor = NULL;
-    }
-    if (processor != NULL) thread->is_searching = true;
-    lock_release(&sched.lock);
-    if (processor == NULL) {
+    for (;;) {
+        uint32_t none = 0;
+        struct processor *processor;
+        struct thread *thread;
+        bool was_idle;
+        if (atomic_load_relaxed(&sched.searching) != 0 || !atomic_cas_seq_cst(&sched.searching, &none, 1)) return;
+        lock_acquire(&sched.lock);
+        processor = idle_take_locked(NULL, &thread);
+        was_idle = processor != NULL;
+        if (was_idle && thread == NULL && (thread = spare_take_locked()) == NULL) {
+            idle_put_locked(processor, NULL); /* the new thread looks for work itself */
+            processor = NULL;
+        }
+        if (processor != NULL) thread->is_searching = true;
+        lock_release(&sched.lock);
+        if (processor != NULL) {
+            hand_over(processor, thread);
+            return;
+        }
         atomic_sub_seq_cst(&sched.searching, 1);
-        return;
+        /* While we counted as a searcher, others relied on us: a publisher that did not wake anybody, a thread that parked
+         * without a second look. If a processor has become idle since, it is ours to look again (tests/model/wake.pml). */
+        if (was_idle || atomic_load_relaxed(&sched.idle_count) == 0 || !sched_has_work()) return;
     }
-    hand_over(processor, thread);
 }
 
 /* A pinned task runs on its thread only: with an idle processor if there is one, else whoever takes it from the global
@@ -129,7 +137,8 @@ void sched_ready(struct pintle_task *task) {
 
 bool sched_has_work(void) {
     if (atomic_load_relaxed(&sched.global_count) != 0) return true;
-    for (uint32_t i = 0; i < sched.processor_count; i++) {
+    uint32_t used = atomic_load_relaxed(&sched.processors_used);
+    for (uint32_t i = 0; i < used; i++) {
         if (!runq_is_empty(&sched.processors[i].runq)) return true;
     }
     return false;
@@ -162,10 +171,16 @@ static inline void start_task(struct thread *thread, struct pintle_task *task) {
     errors_restore(thread, task);
 }
 
+static inline uint32_t next_tick(struct processor *processor) {
+    uint32_t tick = atomic_load_relaxed(&processor->tick) + 1;
+    atomic_store_relaxed(&processor->tick, tick);
+    return tick;
+}
+
 /* The processor's next task for a direct switch; NULL: the loop has to look. */
 static inline struct pintle_task *pick_direct(struct processor *processor, bool keep_slice) {
     struct pintle_task *task;
-    if (UNLIKELY(++processor->tick % GLOBAL_INTERVAL == 0)) return NULL;
+    if (UNLIKELY(next_tick(processor) % GLOBAL_INTERVAL == 0)) return NULL;
     if (keep_slice && (task = runq_pop_next(&processor->runq)) != NULL) return task;
     task = runq_pop(&processor->runq);
     if (task != NULL) counter_add(&processor->slices, 1);
@@ -221,8 +236,7 @@ void pintle_yield(void) {
     struct processor *processor = thread_processor(thread);
     /* Alone here: nothing to go to, but for the turn at which timers and the global queue are looked at. */
     if (runq_is_empty(&processor->runq) && atomic_load_relaxed(&sched.global_count) == 0 &&
-        atomic_load_relaxed(&thread->attention) == 0 && (processor->tick + 1) % GLOBAL_INTERVAL != 0) {
-        processor->tick++;
+        atomic_load_relaxed(&thread->attention) == 0 && next_tick(processor) % GLOBAL_INTERVAL != 0) {
         return;
     }
     depart_as(thread, LEFT_YIELD);
@@ -336,15 +350,16 @@ static uint32_t next_random(struct processor *processor) {
 }
 
 static struct pintle_task *steal(struct processor *processor) {
-    uint32_t count = sched.processor_count, stolen = 0;
+    uint32_t count = atomic_load_acquire(&sched.processors_used), stolen = 0;
     for (unsigned round = 0; round < STEAL_ROUNDS; round++) {
         uint32_t start = next_random(processor) % count;
         for (uint32_t i = 0; i < count; i++) {
             struct processor *victim = &sched.processors[(start + i) % count];
             struct pintle_task *task;
             if (victim == processor) continue;
-            if (round == STEAL_ROUNDS - 1 && timer_heap_earliest(&victim->timers) != INT64_MAX &&
-                timer_heap_run_one(&victim->timers, os_now_ns()) && (task = runq_pop_next(&processor->runq)) != NULL) {
+            if (round == STEAL_ROUNDS - 1 && timer_heap_earliest(processor_timers(victim)) != INT64_MAX &&
+                timer_heap_run_one(processor_timers(victim), os_now_ns()) &&
+                (task = runq_pop_next(&processor->runq)) != NULL) {
                 return task;
             }
             task = runq_steal(&processor->runq, &victim->runq, &stolen);
@@ -370,12 +385,13 @@ static void stop_searching(struct thread *thread) {
 
 void processor_run_timer(struct processor *processor) {
     int64_t now;
-    if (timer_heap_earliest(&processor->timers) == INT64_MAX) return;
+    if (timer_heap_earliest(processor_timers(processor)) == INT64_MAX) return;
     now = os_now_ns();
-    if (!timer_heap_run_one(&processor->timers, now)) return;
+    if (!timer_heap_run_one(processor_timers(processor), now)) return;
     /* More are due: come by the loop again after the task that was woken and one from the ring. So timers fire in order,
      * soon, and starve nobody. */
-    if (timer_heap_earliest(&processor->timers) <= now) processor->tick = GLOBAL_INTERVAL - 3;
+    if (timer_heap_earliest(processor_timers(processor)) <= now)
+        atomic_store_relaxed(&processor->tick, GLOBAL_INTERVAL - 3);
 }
 
 /* Something for the processor to run, without giving it up; NULL: nothing. A task from `next` inherits the time slice,
@@ -383,7 +399,7 @@ void processor_run_timer(struct processor *processor) {
 static struct pintle_task *find_here(struct processor *processor) {
     struct pintle_task *task = NULL;
     processor_run_timer(processor);
-    if (processor->tick++ % GLOBAL_INTERVAL == 0) task = sched_take_global(processor, 1);
+    if (next_tick(processor) % GLOBAL_INTERVAL == 1) task = sched_take_global(processor, 1);
     if (task == NULL && (task = runq_pop_next(&processor->runq)) != NULL) return task;
     if (task == NULL) task = runq_pop(&processor->runq);
     if (task == NULL) task = sched_take_global(processor, GLOBAL_BATCH);
@@ -402,7 +418,7 @@ static struct pintle_task *park_idle(struct thread *thread, struct processor *pr
         return task;
     }
     atomic_store_relaxed(&thread->processor, NULL);
-    keeps_timers = timer_heap_earliest(&processor->timers) != INT64_MAX;
+    keeps_timers = timer_heap_earliest(processor_timers(processor)) != INT64_MAX && !processor_is_lent(processor);
     idle_put_locked(processor, keeps_timers ? thread : NULL);
     thread->is_searching = false; /* from here on the thread is the taker's */
     if (!keeps_timers) spare_put_locked(thread);
@@ -453,6 +469,10 @@ void sched_loop(struct thread *thread) {
             if (task == NULL) continue;
             thread->reserved = NULL;
         } else {
+            if (UNLIKELY(atomic_load_relaxed(&processor->recall) != 0)) {
+                lend_return(thread, processor);
+                continue;
+            }
             if (UNLIKELY(atomic_load_relaxed(&thread->attention) != 0)) attend(thread, processor);
             task = find_task(thread, processor);
             if (task == NULL) continue;

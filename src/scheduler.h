@@ -27,6 +27,7 @@ struct sched {
     _Atomic uint32_t monitor_asleep;                 /* enum monitor_sleep, likewise */
     _Atomic uint32_t searching;                      /* threads that look for work */
     _Atomic uint32_t global_count;
+    _Atomic uint32_t spare_hint; /* spare_count */
     _Atomic uint32_t phase;
     alignas(CACHE_LINE) struct task_list global;
     struct processor *idle;
@@ -37,16 +38,21 @@ struct sched {
     struct thread *free_threads, *ended_threads; /* ended: for the maker to join */
     uint32_t live_count;                         /* OS threads that we started and have not joined */
     uint32_t left_behind_count;
-    bool thread_wanted; /* somebody found no spare */
+    struct processor *lent_pool; /* lend.c */
+    uint32_t lent_now, lent_computing;
+    _Atomic uint32_t processors_used; /* indices below it have been in use */
+    bool thread_wanted;               /* somebody found no spare */
     /* Constant while running. */
     struct processor *processors;
-    uint32_t processor_count;
+    uint32_t processor_count; /* without those to lend, which come behind */
+    uint32_t processors_all;
     uint32_t cpu_count; /* that the process may use */
     pintle_options options;
     bool library_mode;
     struct thread *home; /* the one that called pintle_run; NULL: library mode */
     _Atomic uint32_t main_done;
     /* Figures. */
+    _Atomic uint64_t lent_ever, calls_abandoned;
     _Atomic uint64_t retakes, threads_started, threads_refused, waits_for_thread, slow_leaves;
     _Atomic uint64_t outside_spawned, outside_handoffs; /* by threads without a processor */
     _Atomic uint64_t tasks_ended;                       /* EXIT's; see runtime.c for the order of reading */
@@ -102,7 +108,11 @@ void hand_to_bound(struct thread *thread, struct processor *processor, struct pi
 void processor_pass_on(struct processor *processor);
 /* Waits for a processor as the thread's role says; false: the thread is to end. */
 bool thread_wait_for_processor(struct thread *thread);
+/* ---- maker.c ---- */
+
 void maker_ask(void);
+/* max_threads, or its default. */
+uint32_t threads_most(void);
 /* Starts and ends the maker. */
 int maker_start(void);
 void maker_stop(void);

@@ -1,4 +1,4 @@
-/* spare.c: idle processors, spare threads, hand-overs, and the maker of threads.
+/* spare.c: idle processors, spare threads, and hand-overs. Who makes the threads: maker.c.
  *
  * A processor that nobody runs is idle; a thread without one waits, in one of three roles:
  *   SPARE   on the list, for any processor
@@ -12,26 +12,17 @@
  *   pass on: work and a spare: to the spare.  Work and no spare: to the thread of the first bound task that is queued (else
  *            nothing could run it), or idle, and the maker is asked.  No work: idle
  *
- * The maker is a thread of its own, since a thread costs 40 µs (Linux) to 900 µs (Wine) to make, and neither the monitor
- * nor a task should wait for that. It keeps one spare
- * (four, once somebody found none), joins threads that have ended, and backs off when refused.
- *
  * Threads: any. Locks: sched.lock. Order: `handed` release / acquire carries the processor's plain fields.
  * Invariants: a thread is on the list exactly in state SPARE. Tests: tests/api/test_pin.c, tests/stress. */
 #include "error.h"
+#include "lend.h"
 #include "panic.h"
 #include "scheduler.h"
 #include "stack.h"
 
-enum { PARKER_EMPTY, PARKER_TOKEN, PARKER_SLEEPS };
-enum { SPIN_LIMIT = 200, DEFAULT_MAX_THREADS = 10000, GLOBAL_INTERVAL = 61, SPARES = 1, SPARES_WANTED = 4 };
-
-static struct {
-    os_thread os;
-    _Atomic uint32_t word;  /* 1: asked */
-    _Atomic uint32_t ended; /* counts threads that ended; waited on when stopping */
-    bool stops;
-} maker;
+enum { SPIN_LIMIT = 200, GLOBAL_INTERVAL = 61, SPARES_KEPT = 4 };
+#define SPARE_IDLE_NS INT64_C(10000000000)
+#define LOOK_AGAIN_NS 1000000
 
 /* ---- Parking ---- */
 
@@ -63,12 +54,17 @@ void thread_unpark(struct thread *thread) {
 
 /* ---- Lists ---- */
 
-static uint32_t max_threads(void) {
-    return sched.options.max_threads != 0 ? sched.options.max_threads : DEFAULT_MAX_THREADS;
+static void spare_count_locked(int by) {
+    sched.spare_count += (uint32_t)by;
+    atomic_store_relaxed(&sched.spare_hint, sched.spare_count);
 }
 
 void idle_put_locked(struct processor *processor, struct thread *waiter) {
     CHECK(!processor->is_idle);
+    if (UNLIKELY(processor_is_lent(processor))) {
+        lend_end_locked(processor); /* never idle: back to the pool */
+        return;
+    }
     processor->is_idle = true;
     processor->waiter = waiter;
     if (waiter != NULL) {
@@ -85,6 +81,13 @@ void idle_put_locked(struct processor *processor, struct thread *waiter) {
 
 struct processor *idle_take_locked(struct processor *wanted, struct thread **out_waiter) {
     struct processor *processor = wanted != NULL && wanted->is_idle ? wanted : sched.idle;
+    /* Where timers are due soonest: with few threads, a processor at the list's end would never see its own. */
+    if (wanted == NULL) {
+        for (struct processor *other = sched.idle; other != NULL; other = other->idle_next) {
+            if (timer_heap_earliest(processor_timers(other)) < timer_heap_earliest(processor_timers(processor)))
+                processor = other;
+        }
+    }
     *out_waiter = NULL;
     if (processor == NULL) return NULL;
     if (processor->idle_previous != NULL) {
@@ -109,11 +112,11 @@ struct thread *spare_take_locked(void) {
     struct thread *thread = sched.spares;
     if (thread == NULL) {
         sched.thread_wanted = true;
-        if (sched.thread_count >= max_threads()) atomic_add_relaxed(&sched.waits_for_thread, 1);
+        if (sched.thread_count >= threads_most()) atomic_add_relaxed(&sched.waits_for_thread, 1);
     } else {
         sched.spares = thread->next;
         if (thread->next != NULL) thread->next->previous = NULL;
-        sched.spare_count--;
+        spare_count_locked(-1);
         thread_set_state(thread, THREAD_SPARE, THREAD_ACTIVE);
     }
     if (sched.spare_count == 0) maker_ask();
@@ -126,7 +129,7 @@ void spare_put_locked(struct thread *thread) {
     thread->next = sched.spares;
     if (sched.spares != NULL) sched.spares->previous = thread;
     sched.spares = thread;
-    sched.spare_count++;
+    spare_count_locked(1);
     if (UNLIKELY(sched.thread_wanted)) maker_ask(); /* it looks for what the thread was wanted for */
 }
 
@@ -163,11 +166,13 @@ static struct pintle_task *take_bound_locked(void) {
 void processor_pass_on(struct processor *processor) {
     struct thread *thread = NULL;
     struct pintle_task *bound;
-    bool has_own;
+    bool has_own, recalled;
     lock_acquire(&sched.lock);
     has_own = !runq_is_empty(&processor->runq);
+    recalled = atomic_load_relaxed(&processor->recall) != 0;
     if (sched_phase() != PHASE_EXITING) {
-        if (has_own || sched.global.first != NULL || timer_heap_earliest(&processor->timers) != INT64_MAX) {
+        if (!recalled &&
+            (has_own || sched.global.first != NULL || timer_heap_earliest(processor_timers(processor)) != INT64_MAX)) {
             thread = spare_take_locked();
         }
         if (thread == NULL && has_own) {
@@ -176,7 +181,7 @@ void processor_pass_on(struct processor *processor) {
             task_list_append(&sched.global, &list);
             atomic_store_relaxed(&sched.global_count, sched.global.count);
         }
-        if (thread == NULL && sched.global.first != NULL && (bound = take_bound_locked()) != NULL)
+        if (thread == NULL && !recalled && sched.global.first != NULL && (bound = take_bound_locked()) != NULL)
             thread = bound->bound;
     }
     if (thread == NULL) idle_put_locked(processor, NULL);
@@ -193,7 +198,13 @@ void processor_pass_on(struct processor *processor) {
 /* PIN: a bound thread gives its processor on. True: its own task is next, it keeps the processor. */
 static bool give_on(struct thread *thread, struct processor *processor) {
     struct pintle_task *task = NULL;
-    if (++processor->tick % GLOBAL_INTERVAL == 0) {
+    if (UNLIKELY(atomic_load_relaxed(&processor->recall) != 0)) {
+        lend_return(thread, processor);
+        return false;
+    }
+    uint32_t tick = atomic_load_relaxed(&processor->tick) + 1;
+    atomic_store_relaxed(&processor->tick, tick);
+    if (tick % GLOBAL_INTERVAL == 0) {
         processor_run_timer(processor);
         task = sched_take_global(processor, 1);
     }
@@ -256,39 +267,67 @@ static bool has_to_end(struct thread *thread) {
     return sched_phase() == PHASE_EXITING;
 }
 
-static int64_t watched_deadline(struct thread *thread) {
+/* A waiter's: its first timer. A spare thread's: when to ask whether there are too many. */
+static int64_t wait_deadline(struct thread *thread) {
     int64_t deadline = INT64_MAX;
-    if (atomic_load_relaxed(&thread->state) != THREAD_WAITER) return deadline;
+    if (!thread->is_listed) return deadline;
     lock_acquire(&sched.lock);
-    if (thread->watches != NULL) deadline = timer_heap_earliest(&thread->watches->timers);
+    if (thread->watches != NULL) {
+        deadline = timer_heap_earliest(processor_timers(thread->watches));
+    } else if (sched.spare_count > SPARES_KEPT) {
+        deadline = os_now_ns() + SPARE_IDLE_NS;
+    }
     lock_release(&sched.lock);
     return deadline;
 }
 
-/* Off the lists, for the last time. A processor that was handed over meanwhile goes to the others. */
-static void leave_lists(struct thread *thread) {
-    struct processor *processor;
-    struct thread *waiter;
-    bool taken = false;
-    lock_acquire(&sched.lock);
-    if (thread->watches != NULL) {
-        processor = idle_take_locked(thread->watches, &waiter);
-        idle_put_locked(processor, NULL);
-    } else if (atomic_load_relaxed(&thread->state) == THREAD_SPARE) {
-        if (thread->previous != NULL) {
-            thread->previous->next = thread->next;
-        } else {
-            sched.spares = thread->next;
-        }
-        if (thread->next != NULL) thread->next->previous = thread->previous;
-        sched.spare_count--;
-        thread_set_state(thread, THREAD_SPARE, THREAD_ACTIVE);
+static void spare_remove_locked(struct thread *thread) {
+    if (thread->previous != NULL) {
+        thread->previous->next = thread->next;
     } else {
-        taken = thread->is_listed;
+        sched.spares = thread->next;
+    }
+    if (thread->next != NULL) thread->next->previous = thread->previous;
+    spare_count_locked(-1);
+    thread_set_state(thread, THREAD_SPARE, THREAD_ACTIVE);
+}
+
+/* True: the thread was spare for long and there are enough others: it is off the list and ends. */
+static bool is_superfluous(struct thread *thread) {
+    bool ends;
+    lock_acquire(&sched.lock);
+    ends = atomic_load_relaxed(&thread->state) == THREAD_SPARE && sched.spare_count > SPARES_KEPT;
+    if (ends) {
+        spare_remove_locked(thread);
+        thread->is_listed = false;
+        sched.thread_count--;
     }
     lock_release(&sched.lock);
-    while ((processor = atomic_swap_acq_rel(&thread->handed, NULL)) == NULL && taken) thread_park(thread, INT64_MAX);
+    return ends;
+}
+
+/* Off the lists, for the last time. Somebody may have taken the thread and is about to hand it a processor, which then
+ * goes to the others; or he puts it back: he held it in reserve only. So it looks until one of the two has happened. */
+static void leave_lists(struct thread *thread) {
+    struct processor *processor = NULL;
+    bool taken = thread->is_listed;
+    while (taken && (processor = atomic_swap_acq_rel(&thread->handed, NULL)) == NULL) {
+        struct thread *self;
+        lock_acquire(&sched.lock);
+        if (thread->watches != NULL) {
+            processor = idle_take_locked(thread->watches, &self);
+            idle_put_locked(processor, NULL);
+            processor = NULL;
+            taken = false;
+        } else if (atomic_load_relaxed(&thread->state) == THREAD_SPARE) {
+            spare_remove_locked(thread);
+            taken = false;
+        }
+        lock_release(&sched.lock);
+        if (taken) thread_park(thread, os_now_ns() + LOOK_AGAIN_NS);
+    }
     thread->is_listed = false;
+    if (processor == NULL) processor = atomic_swap_acq_rel(&thread->handed, NULL);
     if (processor != NULL) processor_pass_on(processor);
 }
 
@@ -319,7 +358,9 @@ bool thread_wait_for_processor(struct thread *thread) {
             return true;
         }
         if (has_to_end(thread)) break;
-        if (!thread_park(thread, watched_deadline(thread)) && take_watched(thread)) return true;
+        if (thread_park(thread, wait_deadline(thread))) continue;
+        if (take_watched(thread)) return true;
+        if (is_superfluous(thread)) return false;
     }
     leave_lists(thread);
     if (!thread->is_home) {
@@ -328,259 +369,4 @@ bool thread_wait_for_processor(struct thread *thread) {
         lock_release(&sched.lock);
     }
     return false;
-}
-
-/* ---- Threads ---- */
-
-struct thread *thread_first(void) {
-    return atomic_load_acquire((_Atomic(struct thread *) *)&sched.all_threads);
-}
-
-struct thread *thread_record_new_locked(void) {
-    struct thread *thread = sched.free_threads;
-    if (thread != NULL) {
-        sched.free_threads = thread->next;
-    } else {
-        thread = stack_aligned_alloc(sizeof *thread);
-        if (thread == NULL) return NULL;
-        memset(thread, 0, sizeof *thread);
-        thread->id = sched.all_threads != NULL ? sched.all_threads->id + 1 : 1;
-        thread->all_next = sched.all_threads;
-        atomic_store_release((_Atomic(struct thread *) *)&sched.all_threads, thread);
-    }
-    thread_set_state(thread, THREAD_FREE, THREAD_ACTIVE);
-    return thread;
-}
-
-static void record_free_locked(struct thread *thread) {
-    thread->ends = thread->is_home = thread->is_searching = thread->is_listed = false;
-    thread->reserved = thread->left = NULL;
-    thread_set_task(thread, NULL);
-    thread->left_kind = LEFT_NONE;
-    thread->pins_auto = 0;
-    atomic_store_relaxed(&thread->processor, NULL);
-    atomic_store_relaxed(&thread->attention, 0);
-    atomic_store_relaxed(&thread->parker, PARKER_EMPTY);
-    atomic_store_relaxed(&thread->state, THREAD_FREE);
-    thread->next = sched.free_threads;
-    sched.free_threads = thread;
-}
-
-/* Those that foreign calls still use. Never looked at: a list, so that leak checkers find them. */
-static struct thread *left_behind;
-
-void thread_records_destroy(void) {
-    while (sched.all_threads != NULL) {
-        struct thread *thread = sched.all_threads;
-        sched.all_threads = thread->all_next;
-        if (atomic_load_relaxed(&thread->call) != CALL_LEFT_BEHIND) {
-            stack_aligned_free(thread);
-        } else {
-            thread->all_next = left_behind;
-            left_behind = thread;
-        }
-    }
-    sched.free_threads = NULL;
-}
-
-int thread_enter(struct thread *thread) {
-    os_stack_bounds bounds;
-    os_thread_stack(&bounds);
-    thread->stack_base = bounds.base;
-    thread->stack_limit = bounds.limit;
-    thread->stack_reserve = bounds.reserve;
-    thread->stack_guarantee = bounds.guarantee_bytes;
-    os_thread_error_slots(&thread->errno_slot, &thread->last_error_slot);
-    if (thread->last_error_slot == NULL) thread->last_error_slot = &thread->last_error_dummy;
-    thread->os_id = os_thread_id();
-    os_self_set(thread);
-    return 0;
-}
-
-void thread_leave(struct thread *thread) {
-    os_self_set(NULL);
-    lock_acquire(&sched.lock);
-    thread_set_state(thread, THREAD_ACTIVE, THREAD_ENDED);
-    if (thread->is_home) {
-        record_free_locked(thread);
-    } else {
-        thread->next = sched.ended_threads;
-        sched.ended_threads = thread;
-    }
-    lock_release(&sched.lock);
-}
-
-static void thread_main(void *arg) {
-    struct thread *thread = arg;
-    thread_enter(thread);
-    if (sched.options.on_thread_start != NULL) sched.options.on_thread_start(sched.options.user);
-    lock_acquire(&sched.lock);
-    sched.starting_count--;
-    lock_release(&sched.lock);
-    arch_thread_run(thread);
-    if (atomic_load_relaxed(&thread->call) == CALL_LEFT_BEHIND) return; /* nothing of the runtime is ours to touch */
-    if (sched.options.on_thread_stop != NULL) sched.options.on_thread_stop(sched.options.user);
-    thread_leave(thread);
-    maker_ask();
-}
-
-/* ---- The maker ---- */
-
-void maker_ask(void) {
-    if (atomic_swap_acq_rel(&maker.word, 1) == 0) os_wake_word_one(&maker.word);
-}
-
-/* Waits for the threads that have ended and frees their records. */
-static void join_ended(void) {
-    for (;;) {
-        struct thread *thread;
-        lock_acquire(&sched.lock);
-        thread = sched.ended_threads;
-        if (thread != NULL) sched.ended_threads = thread->next;
-        lock_release(&sched.lock);
-        if (thread == NULL) return;
-        os_thread_join(&thread->os);
-        lock_acquire(&sched.lock);
-        record_free_locked(thread);
-        sched.live_count--;
-        lock_release(&sched.lock);
-        atomic_add_seq_cst(&maker.ended, 1);
-        os_wake_word_all(&maker.ended);
-    }
-}
-
-/* A spare that came back late meets the work that it was wanted for. */
-static void dispatch(void) {
-    for (;;) {
-        struct thread *thread = NULL;
-        struct processor *processor = NULL;
-        lock_acquire(&sched.lock);
-        sched.thread_wanted = false;
-        if (atomic_load_relaxed(&sched.idle_count) != 0 && sched_has_work()) {
-            processor = idle_take_locked(NULL, &thread);
-            if (thread == NULL && (thread = spare_take_locked()) == NULL) {
-                idle_put_locked(processor, NULL);
-                processor = NULL;
-            }
-        }
-        lock_release(&sched.lock);
-        if (processor == NULL) return;
-        hand_over(processor, thread);
-    }
-}
-
-enum make_result { MAKE_ENOUGH, MAKE_DONE, MAKE_REFUSED };
-
-static enum make_result make_one(void) {
-    struct thread *thread;
-    uint32_t enough;
-    lock_acquire(&sched.lock);
-    enough = sched.thread_wanted ? SPARES_WANTED : SPARES;
-    if (sched_phase() == PHASE_EXITING || sched.spare_count + sched.starting_count >= enough) {
-        lock_release(&sched.lock);
-        return MAKE_ENOUGH;
-    }
-    if (sched.thread_count >= max_threads()) {
-        lock_release(&sched.lock);
-        return MAKE_ENOUGH; /* the next that becomes spare looks */
-    }
-    thread = thread_record_new_locked();
-    if (thread != NULL) {
-        sched.thread_count++;
-        sched.starting_count++;
-        sched.live_count++;
-    }
-    lock_release(&sched.lock);
-    if (thread != NULL && os_thread_start(&thread->os, thread_main, thread) == 0) {
-        atomic_add_relaxed(&sched.threads_started, 1);
-        return MAKE_DONE;
-    }
-    atomic_add_relaxed(&sched.threads_refused, 1);
-    if (thread != NULL) {
-        lock_acquire(&sched.lock);
-        sched.thread_count--;
-        sched.starting_count--;
-        sched.live_count--;
-        record_free_locked(thread);
-        lock_release(&sched.lock);
-    }
-    return MAKE_REFUSED;
-}
-
-static void maker_main(void *arg) {
-    int64_t back_off_ns = 1000000;
-    (void)arg;
-    for (;;) {
-        enum make_result made;
-        atomic_store_seq_cst(&maker.word, 0); /* then look: who asks afterwards sets it again */
-        join_ended();
-        dispatch();
-        while ((made = make_one()) == MAKE_DONE) back_off_ns = 1000000;
-        if (atomic_load_acquire((_Atomic bool *)&maker.stops)) break;
-        if (made == MAKE_REFUSED) {
-            os_wait_word(&maker.word, 0, os_now_ns() + back_off_ns);
-            if (back_off_ns < 100000000) back_off_ns *= 2;
-        } else {
-            while (atomic_load_acquire(&maker.word) == 0) os_wait_word(&maker.word, 0, INT64_MAX);
-        }
-    }
-    join_ended();
-}
-
-int maker_start(void) {
-    int os_code;
-    atomic_store_relaxed(&maker.word, 0);
-    maker.stops = false;
-    os_code = os_thread_start(&maker.os, maker_main, NULL);
-    if (os_code == 0) return 0;
-    return error_set(PINTLE_ELIMIT, os_code, "the system made no thread for the runtime (error %d)", os_code);
-}
-
-void maker_stop(void) {
-    atomic_store_release((_Atomic bool *)&maker.stops, true);
-    atomic_store_seq_cst(&maker.word, 1);
-    os_wake_word_one(&maker.word);
-    os_thread_join(&maker.os);
-}
-
-/* A thread in a foreign call is on its own from here on; record and stack stay. */
-static void leave_behind(struct thread *thread) {
-    uint64_t word = atomic_load_acquire(&thread->call);
-    if (word == CALL_LEFT_BEHIND || call_state(word) == CALL_OUT) return;
-    if (!atomic_cas_acq_rel(&thread->call, &word, CALL_LEFT_BEHIND)) return; /* the call has just ended */
-    atomic_fetch_or_explicit(&thread->task->flags, TASK_LEFT_BEHIND, memory_order_relaxed);
-    os_thread_detach(&thread->os);
-    lock_acquire(&sched.lock);
-    sched.live_count--;
-    sched.thread_count--;
-    sched.left_behind_count++;
-    lock_release(&sched.lock);
-}
-
-static uint32_t threads_in_task_code(void) {
-    uint32_t count = 0;
-    for (struct thread *thread = thread_first(); thread != NULL; thread = thread->all_next) {
-        count += thread_task_of_other(thread) != NULL && atomic_load_relaxed(&thread->call) != CALL_LEFT_BEHIND;
-    }
-    return count;
-}
-
-bool threads_stop(int64_t os_deadline_ns) {
-    for (struct thread *thread = thread_first(); thread != NULL; thread = thread->all_next) {
-        atomic_store_relaxed(&thread->attention, ATTENTION_YIELD);
-        thread_unpark(thread);
-    }
-    for (;;) {
-        uint32_t ended = atomic_load_acquire(&maker.ended), live;
-        int64_t round_ns = os_now_ns() + 10000000;
-        for (struct thread *thread = thread_first(); thread != NULL; thread = thread->all_next) leave_behind(thread);
-        maker_ask();
-        lock_acquire(&sched.lock);
-        live = sched.live_count;
-        lock_release(&sched.lock);
-        if (live == 0) return true;
-        /* Only task code can go on without end. All others come by, however slow the machine is. */
-        if (os_now_ns() >= os_deadline_ns && live <= threads_in_task_code()) return false;
-        os_wait_word(&maker.ended, ended, round_ns);
-    }
 }

@@ -34,6 +34,9 @@ enum thread_state { THREAD_FREE, THREAD_SPARE, THREAD_WAITER, THREAD_BOUND, THRE
 /* How the task that leaves is to be published by the one that arrives (protocol SAVED). */
 enum left_kind { LEFT_NONE, LEFT_YIELD, LEFT_PARK, LEFT_EXIT, LEFT_QUEUE };
 
+/* thread->parker. */
+enum { PARKER_EMPTY, PARKER_TOKEN, PARKER_SLEEPS };
+
 /* Why a thread should come by the scheduler. Advisory. */
 enum { ATTENTION_YIELD = 1 };
 
@@ -77,6 +80,7 @@ struct thread {
     alignas(CACHE_LINE) _Atomic uint32_t attention;
     _Atomic uint32_t parker; /* 0, 1: a token, 2: sleeps */
     _Atomic(struct processor *) handed;
+    _Atomic int64_t seen_call_ns; /* when the monitor first saw the call that it took the processor from */
 
     /* Line 3: cold. */
     alignas(CACHE_LINE) _Atomic uint32_t state;

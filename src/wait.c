@@ -15,6 +15,7 @@
 #include "clock.h"
 #include "deadlock.h"
 #include "error.h"
+#include "lend.h"
 #include "scheduler.h"
 #include "stack.h"
 
@@ -107,7 +108,11 @@ static bool is_over_before_sleep(struct wait *wait, struct pintle_task *task, in
         task->timer.deadline_ns = clock_to_os(deadline_ns);
         task->timer.seq = wait->seq;
         task->timer.fire = deadline_fired;
-        if (timer_start(&thread_processor(wait->thread)->timers, &task->timer) == 0) return false;
+        struct processor *processor = thread_processor(wait->thread);
+        if (timer_start(processor_timers(processor), &task->timer) == 0) {
+            if (UNLIKELY(processor_is_lent(processor))) lend_timer_armed(processor);
+            return false;
+        }
         reason = WAKE_SELF; /* no memory for the timer */
     }
     return reason != WAKE_NONE && atomic_cas_acq_rel(&wait->sleeper->claim, &open, claim_word(wait->seq, reason));

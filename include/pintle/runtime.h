@@ -29,7 +29,12 @@ typedef struct pintle_options {
     void (*on_thread_stop)(void *user);
     void (*on_report)(void *user, int kind, const char *text); /* instead of stderr */
     void *user;
+    unsigned
+        max_lent; /* extra processors at most, lent while tasks compute or block in plain code for more than 10 ms, so
+                          that others run; 0: 32; PINTLE_LENT_NONE: none. With loans, tasks of a runtime with one
+                          processor can run at the same time */
 } pintle_options;
+#define PINTLE_LENT_NONE UINT32_MAX
 
 /* Effect: starts the runtime, runs main_task(arg) as its first task on the calling thread (it stays there until
  * it first waits), stops the runtime, and returns main_task's value. When main_task returns, the other tasks'
@@ -81,6 +86,8 @@ typedef struct pintle_stats {
     uint64_t thunks, attached;       /* live thunks; foreign threads attached */
     uint64_t timers;                 /* armed */
     uint64_t waits_for_thread;       /* times that work waited because max_threads was reached */
+    uint64_t calls_abandoned;        /* by pintle_call_until, ever */
+    uint32_t lent_now;               /* of those lent, still out */
 } pintle_stats;
 
 /* Effect: fills *out. Zero everywhere when the runtime does not run. Blocks: no. From: any. */

@@ -5,6 +5,7 @@
 
 #include "arch.h"
 #include "call.h"
+#include "thread.h"
 
 struct words {
     void *fn;
@@ -16,6 +17,8 @@ struct words {
 
 static int invoke(void *arg) {
     const struct words *words = arg;
+    struct thread *thread = thread_self();
+    if (thread != NULL) ((struct call_block *)thread->stack_top)->fn = words->fn; /* who blocks, if it does: not us */
     errno = 0;
     arch_invoke(words->fn, words->nargs, words->args, words->float_flags, words->out);
     words->out->err = (uint32_t)errno;
@@ -24,5 +27,9 @@ static int invoke(void *arg) {
 
 void call_words(void *fn, unsigned nargs, const uintptr_t *args, uint32_t float_flags, pintle_result *out) {
     struct words words = {fn, args, out, nargs, float_flags};
-    pintle_call(invoke, &words);
+    if (UNLIKELY(call_is_marked(fn))) {
+        call_away(fn, invoke, &words);
+    } else {
+        pintle_call(invoke, &words);
+    }
 }

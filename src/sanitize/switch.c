@@ -154,6 +154,7 @@ static int run_on_thread(void *arg) {
     struct on_thread *call = arg;
     int value;
     arrive(&call->thread->sanitize);
+    ((struct call_block *)call->thread->stack_top)->fn = (void *)(uintptr_t)call->fn;
     value = call->fn(call->arg);
     go_to_call(&call->thread->sanitize, &call->task->sanitize, call->task->stack_reserve, call->task->stack_base);
     return value;

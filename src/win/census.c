@@ -18,3 +18,17 @@ unsigned os_thread_count(void) {
     CloseHandle(snapshot);
     return count;
 }
+
+int64_t os_thread_cpu_ns(uint64_t id) {
+    HANDLE thread = OpenThread(THREAD_QUERY_LIMITED_INFORMATION, FALSE, (DWORD)id);
+    FILETIME made, ended, kernel, user;
+    int64_t result = 0;
+    if (thread == NULL) return 0;
+    if (GetThreadTimes(thread, &made, &ended, &kernel, &user)) {
+        int64_t units = ((int64_t)kernel.dwHighDateTime << 32 | kernel.dwLowDateTime) +
+                        ((int64_t)user.dwHighDateTime << 32 | user.dwLowDateTime);
+        result = units * 100; /* advances by whole ticks of the system: 1 to 16 ms */
+    }
+    CloseHandle(thread);
+    return result;
+}

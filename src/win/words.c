@@ -4,6 +4,7 @@
 #include "call.h"
 #include "panic.h"
 #include "pintle/syscall.h"
+#include "thread.h"
 
 enum { MOST_WORDS = 255 };
 
@@ -11,11 +12,28 @@ enum { MOST_WORDS = 255 };
 pintle_result *syscall_cold(pintle_result *out, void *fn, unsigned nargs, const uintptr_t *args);
 NORETURN void syscall_refused(pintle_result *out, void *fn, unsigned nargs, unsigned most);
 
-/* In a call or on a foreign thread: just calls. */
+struct words {
+    void *fn;
+    const uintptr_t *args;
+    pintle_result *out;
+    unsigned nargs;
+};
+
+static int invoke(void *arg) {
+    const struct words *words = arg;
+    struct thread *thread = thread_self();
+    if (thread != NULL) thread->pins_auto++;
+    arch_invoke(words->fn, words->nargs, words->args, 0, words->out);
+    if (thread != NULL) thread->pins_auto--;
+    return 0;
+}
+
+/* In a call or on a foreign thread: just calls. In a task: the function is known to block. */
 pintle_result *syscall_cold(pintle_result *out, void *fn, unsigned nargs, const uintptr_t *args) {
     if (fn == NULL) panic("pintle_syscalln was given a NULL function");
     if (nargs > MOST_WORDS) panic("pintle_syscalln was given %u words: %d are the most", nargs, MOST_WORDS);
-    arch_invoke(fn, nargs, args, 0, out);
+    struct words words = {fn, args, out, nargs};
+    call_away(fn, invoke, &words);
     return out;
 }
 

@@ -302,6 +302,14 @@ HELPER int helper_run(pintle_main_fn *main_task, void *arg, unsigned processors)
     return pintle_run(main_task, arg, &options);
 }
 
+/* With one processor, and none ever lent: then tasks run strictly one after the other, and only a time slice's end helps
+ * against one that does not park. */
+HELPER int helper_run_strict(pintle_main_fn *main_task, void *arg) {
+    pintle_options options = helper_processors(1);
+    options.max_lent = PINTLE_LENT_NONE;
+    return pintle_run(main_task, arg, &options);
+}
+
 /* Spawns count tasks that all get arg; the number of those that could not be spawned. */
 HELPER unsigned helper_spawn_all(pintle_task **tasks, unsigned count, pintle_fn *fn, void *arg) {
     unsigned failed = 0;

@@ -586,3 +586,41 @@ CASE(hold_and_unhold_are_counted_and_harmless) {
     for (int i = 0; i < 10; i++) pintle_unhold();
     ck_assert_int_eq(pintle_stop(PINTLE_FOREVER), 0);
 }
+
+/* Threads that blocked calls needed are let go once they have been idle for 10 s. */
+typedef struct crowd {
+    unsigned crowded, left;
+} crowd;
+static int crowd_block(void *arg) {
+    helper_gate_wait(arg);
+    return 0;
+}
+static void crowd_task(void *arg) { pintle_call_blocking(crowd_block, arg); }
+static int crowd_main(void *arg) {
+    crowd *c = arg;
+    helper_gate gate;
+    pintle_task *tasks[40];
+    pintle_stats stats;
+    helper_gate_init(&gate);
+    if (helper_spawn_all(tasks, 40, crowd_task, &gate) != 0) return 1;
+    do {
+        pintle_sleep(PINTLE_MS(5));
+        pintle_stats_get(&stats);
+    } while (stats.calls_in_flight < 40);
+    c->crowded = stats.threads;
+    helper_gate_open(&gate);
+    if (helper_join_all(tasks, 40) != 0) return 2;
+    for (int i = 0; i < 250 && (i == 0 || stats.threads > 8); i++) {
+        pintle_sleep(PINTLE_MS(100));
+        pintle_stats_get(&stats);
+    }
+    c->left = stats.threads;
+    return 0;
+}
+
+CASE_TIMEOUT(idle_threads_end_after_a_while, 60) {
+    crowd c = {0};
+    ck_assert_int_eq(helper_run(crowd_main, &c, 2), 0);
+    ck_assert_uint_ge(c.crowded, 40);
+    ck_assert_uint_le(c.left, 8);
+}

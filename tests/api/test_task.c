@@ -341,7 +341,7 @@ static int turns_main(void *arg) {
 
 CASE(yield_lets_each_runnable_task_go_first) {
     turns t = {0};
-    ck_assert_int_eq(helper_run(turns_main, &t, 1), 0);
+    ck_assert_int_eq(helper_run_strict(turns_main, &t), 0);
     ck_assert_uint_eq(t.ran_before_yield, 0);
     ck_assert_uint_ge(t.ran_after_yield, 5);
     ck_assert_uint_eq(t.count, 10);
@@ -352,17 +352,25 @@ CASE(yield_lets_each_runnable_task_go_first) {
 typedef struct ping_pong {
     pintle_event ping, pong;
     atomic_bool stop;
-    atomic_uint rounds;
-    unsigned failed;
+    unsigned rounds, rounds_at_spawn, rounds_at_stop, failed;
 } ping_pong;
 
+static void stop_ping_pong(void *arg) {
+    ping_pong *p = arg;
+    p->rounds_at_stop = p->rounds;
+    atomic_store(&p->stop, true);
+}
+/* The third comes into being in the middle of the game, and is behind the pair from then on. */
 static void ping_task(void *arg) {
     ping_pong *p = arg;
     while (!atomic_load(&p->stop)) {
+        if (++p->rounds == 10) {
+            p->rounds_at_spawn = p->rounds;
+            if (pintle_spawn(NULL, stop_ping_pong, p) != 0) p->failed++;
+        }
         pintle_event_set(&p->ping);
         pintle_event_wait(&p->pong, PINTLE_FOREVER);
         pintle_event_reset(&p->pong);
-        atomic_fetch_add(&p->rounds, 1);
     }
     pintle_event_set(&p->ping);
 }
@@ -375,23 +383,21 @@ static void pong_task(void *arg) {
     }
     pintle_event_set(&p->pong);
 }
-static void stop_ping_pong(void *arg) { atomic_store(&((ping_pong *)arg)->stop, true); }
 static int ping_pong_main(void *arg) {
     ping_pong *p = arg;
-    pintle_task *tasks[3];
+    pintle_task *tasks[2];
     p->failed += helper_spawn_all(&tasks[0], 1, ping_task, p);
     p->failed += helper_spawn_all(&tasks[1], 1, pong_task, p);
-    while (atomic_load(&p->rounds) < 10) pintle_yield();
-    p->failed += helper_spawn_all(&tasks[2], 1, stop_ping_pong, p);
-    p->failed += helper_join_all(tasks, 3);
+    p->failed += helper_join_all(tasks, 2);
     return 0;
 }
 
 CASE(pair_that_ping_pongs_does_not_starve_a_third) {
     ping_pong p = {.ping = PINTLE_EVENT_INIT, .pong = PINTLE_EVENT_INIT};
-    ck_assert_int_eq(helper_run(ping_pong_main, &p, 1), 0);
+    ck_assert_int_eq(helper_run_strict(ping_pong_main, &p), 0);
     ck_assert_uint_eq(p.failed, 0);
-    ck_assert_uint_ge(p.rounds, 10);
+    ck_assert_uint_eq(p.rounds_at_spawn, 10);
+    ck_assert_uint_ge(p.rounds_at_stop, 10);
 }
 
 typedef struct yielders {
@@ -410,17 +416,17 @@ static int stop_in_call(void *arg) {
 }
 static int yielders_main(void *arg) {
     yielders *y = arg;
-    pintle_task *tasks[2];
-    y->failed += helper_spawn_all(tasks, 2, yield_until_stopped, y);
+    pintle_task *tasks[5];
+    y->failed += helper_spawn_all(tasks, 5, yield_until_stopped, y);
     /* The stopper comes from outside, through the global queue. */
     if (pintle_call(stop_in_call, y) != 0) y->failed++;
-    y->failed += helper_join_all(tasks, 2);
+    y->failed += helper_join_all(tasks, 5);
     return 0;
 }
 
 CASE(task_spawned_from_outside_gets_its_turn_among_yielders) {
     yielders y = {0};
-    ck_assert_int_eq(helper_run(yielders_main, &y, 1), 0);
+    ck_assert_int_eq(helper_run_strict(yielders_main, &y), 0);
     ck_assert_uint_eq(y.failed, 0);
     ck_assert(y.stop);
 }
@@ -732,7 +738,7 @@ CASE(stacks_are_used_again) {
 
 /* What a task left on its stack, another may find; what it left in its record, none may. */
 typedef struct fresh {
-    int64_t first_error, first_errno;
+    int first_error, first_errno;
     bool pinned;
     char name[32];
 } fresh;
@@ -745,6 +751,7 @@ static void dirty_task(void *arg) {
 }
 static void fresh_task(void *arg) {
     fresh *f = arg;
+    f->first_errno = helper_errno();
     pintle_error error;
     pintle_error_get(&error);
     f->first_error = error.code;
@@ -759,7 +766,7 @@ static int fresh_main(void *arg) {
         if (pintle_spawn_with(&task, dirty_task, NULL, &options) != 0 || pintle_join(task, PINTLE_FOREVER) != 0)
             return 1;
         if (pintle_spawn(&task, fresh_task, f) != 0 || pintle_join(task, PINTLE_FOREVER) != 0) return 2;
-        if (f->first_error != 0 || f->pinned || strcmp(f->name, "<>") != 0) return 3;
+        if (f->first_error != 0 || f->first_errno != 0 || f->pinned || strcmp(f->name, "<>") != 0) return 3;
     }
     return 0;
 }

@@ -582,7 +582,7 @@ static int loop_main(void *arg) {
 
 CASE(syscalls_in_a_loop_do_not_starve_a_third) {
     loop l = {.fn = need("words_0")};
-    ck_assert_int_eq(helper_run(loop_main, &l, 1), 0);
+    ck_assert_int_eq(helper_run_strict(loop_main, &l), 0);
     ck_assert(l.stop);
 }
 

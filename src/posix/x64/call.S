@@ -23,6 +23,12 @@ pintle_call:
     movq    THREAD_STACK_TOP(%rdx), %rcx
     testb   $CALL_FLAGS_MASK, %al
     jnz     .Ldirect
+    movq    %rdi, %r8
+    shrq    $CALL_MARK_SHIFT, %r8
+    andl    $CALL_MARK_MASK, %r8d
+    leaq    call_marks(%rip), %r9
+    cmpb    $0, (%r9,%r8)           /* a function that is known to block */
+    jne     .Lmarked
     incq    %rax                    /* OUT to IN */
     movq    %rdi, BLOCK_FN(%rcx)
     movq    %rsp, BLOCK_SP(%rcx)
@@ -52,6 +58,8 @@ pintle_call:
 .Lcold:
     movq    %rdx, %rdi
     jmp     call_leave_cold
+.Lmarked:
+    jmp     call_marked
 .Ldirect:
     jmp     call_direct
     .cfi_endproc

@@ -64,6 +64,16 @@
     jne     \cold
 .endm
 
+/* Is the function in \fn known to block? Disturbs the two others. */
+.macro look_at_mark fn, index, index32, table, marked
+    movq    \fn, \index
+    shrq    $CALL_MARK_SHIFT, \index
+    andl    $CALL_MARK_MASK, \index32
+    leaq    call_marks(%rip), \table
+    cmpb    $0, (\table,\index)
+    jne     \marked
+.endm
+
 /* int pintle_call(fn = rcx, arg = rdx) */
     .globl  pintle_call
     .p2align 6
@@ -79,6 +89,7 @@ pintle_call:
     movq    THREAD_STACK_TOP(%r10), %r11
     testb   $CALL_FLAGS_MASK, %al
     jnz     .Lcall_direct
+    look_at_mark %rcx, %r8, %r8d, %r9, .Lcall_marked
     enter   %rcx
     enter_teb %r8
     enter_stack 32
@@ -97,6 +108,8 @@ pintle_call:
     movq    (32 + BLOCK_SP)(%rsp), %r11
     leaq    -8(%r11), %rsp
     jmp     call_leave_cold
+.Lcall_marked:
+    jmp     call_marked
 .Lcall_direct:
     jmp     call_direct
     load_self_cold pintle_call, .Lcall_direct
@@ -166,6 +179,7 @@ arch_call_on_thread:
     jz      6f
     testq   %r10, %r10
     jz      syscall_outside
+    look_at_mark %rdx, %rax, %eax, %r11, syscall_outside
     movq    THREAD_CALL(%r10), %rax
     movq    THREAD_STACK_TOP(%r10), %r11
     testb   $CALL_FLAGS_MASK, %al
@@ -214,7 +228,7 @@ arch_call_on_thread:
     wrapper pintle_syscall12, 12, 96
     wrapper pintle_syscall15, 15, 128
 
-/* A wrapper called in a call or on a foreign thread: the stack as at the wrapper's entry. */
+/* A wrapper called in a call or on a foreign thread, or whose function is known to block: the stack as at the wrapper's entry. */
     .p2align 4
     .seh_proc syscall_outside
 syscall_outside:
@@ -240,6 +254,7 @@ syscall_outside:
     ja      \larger
     testq   %r10, %r10
     jz      syscall_cold
+    look_at_mark %rdx, %rax, %eax, %r11, syscall_cold
     movq    THREAD_CALL(%r10), %rax
     movq    THREAD_STACK_TOP(%r10), %r11
     testb   $CALL_FLAGS_MASK, %al

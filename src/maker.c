@@ -1,0 +1,277 @@
+/* maker.c: the records of threads, and the maker, a thread that makes the others.
+ *
+ * A thread costs 40 µs (Linux) to 900 µs (Wine) to make, and neither the monitor nor a task should wait for that. The maker
+ * keeps one spare (four, once somebody found none), joins threads that have ended, hands over what a late spare was wanted
+ * for, and backs off when the system refuses.
+ *
+ * Threads: the maker; maker_ask: any; threads_stop: the one that stops. Locks: sched.lock. Order: maker.word seq_cst: it is
+ * cleared before the maker looks. Tests: tests/api/test_runtime.c, tests/stress. */
+#include "error.h"
+#include "scheduler.h"
+#include "stack.h"
+
+enum { DEFAULT_MAX_THREADS = 10000, SPARES = 1, SPARES_WANTED = 4 };
+
+uint32_t threads_most(void) { return sched.options.max_threads != 0 ? sched.options.max_threads : DEFAULT_MAX_THREADS; }
+
+static struct {
+    os_thread os;
+    _Atomic uint32_t word;  /* 1: asked */
+    _Atomic uint32_t ended; /* counts threads that ended; waited on when stopping */
+    bool stops;
+} maker;
+
+/* ---- Threads ---- */
+
+struct thread *thread_first(void) {
+    return atomic_load_acquire((_Atomic(struct thread *) *)&sched.all_threads);
+}
+
+struct thread *thread_record_new_locked(void) {
+    struct thread *thread = sched.free_threads;
+    if (thread != NULL) {
+        sched.free_threads = thread->next;
+    } else {
+        thread = stack_aligned_alloc(sizeof *thread);
+        if (thread == NULL) return NULL;
+        memset(thread, 0, sizeof *thread);
+        thread->id = sched.all_threads != NULL ? sched.all_threads->id + 1 : 1;
+        thread->all_next = sched.all_threads;
+        atomic_store_release((_Atomic(struct thread *) *)&sched.all_threads, thread);
+    }
+    thread_set_state(thread, THREAD_FREE, THREAD_ACTIVE);
+    return thread;
+}
+
+static void record_free_locked(struct thread *thread) {
+    thread->ends = thread->is_home = thread->is_searching = thread->is_listed = false;
+    thread->reserved = thread->left = NULL;
+    thread_set_task(thread, NULL);
+    thread->left_kind = LEFT_NONE;
+    thread->pins_auto = 0;
+    atomic_store_relaxed(&thread->processor, NULL);
+    atomic_store_relaxed(&thread->attention, 0);
+    atomic_store_relaxed(&thread->parker, PARKER_EMPTY);
+    atomic_store_relaxed(&thread->state, THREAD_FREE);
+    thread->next = sched.free_threads;
+    sched.free_threads = thread;
+}
+
+/* Those that foreign calls still use. Never looked at: a list, so that leak checkers find them. */
+static struct thread *left_behind;
+
+void thread_records_destroy(void) {
+    while (sched.all_threads != NULL) {
+        struct thread *thread = sched.all_threads;
+        sched.all_threads = thread->all_next;
+        if (atomic_load_relaxed(&thread->call) != CALL_LEFT_BEHIND) {
+            stack_aligned_free(thread);
+        } else {
+            thread->all_next = left_behind;
+            left_behind = thread;
+        }
+    }
+    sched.free_threads = NULL;
+}
+
+int thread_enter(struct thread *thread) {
+    os_stack_bounds bounds;
+    os_thread_stack(&bounds);
+    thread->stack_base = bounds.base;
+    thread->stack_limit = bounds.limit;
+    thread->stack_reserve = bounds.reserve;
+    thread->stack_guarantee = bounds.guarantee_bytes;
+    os_thread_error_slots(&thread->errno_slot, &thread->last_error_slot);
+    if (thread->last_error_slot == NULL) thread->last_error_slot = &thread->last_error_dummy;
+    thread->os_id = os_thread_id();
+    os_self_set(thread);
+    return 0;
+}
+
+void thread_leave(struct thread *thread) {
+    os_self_set(NULL);
+    lock_acquire(&sched.lock);
+    thread_set_state(thread, THREAD_ACTIVE, THREAD_ENDED);
+    if (thread->is_home) {
+        record_free_locked(thread);
+    } else {
+        thread->next = sched.ended_threads;
+        sched.ended_threads = thread;
+    }
+    lock_release(&sched.lock);
+}
+
+static void thread_main(void *arg) {
+    struct thread *thread = arg;
+    thread_enter(thread);
+    if (sched.options.on_thread_start != NULL) sched.options.on_thread_start(sched.options.user);
+    lock_acquire(&sched.lock);
+    sched.starting_count--;
+    lock_release(&sched.lock);
+    arch_thread_run(thread);
+    if (atomic_load_relaxed(&thread->call) == CALL_LEFT_BEHIND) return; /* nothing of the runtime is ours to touch */
+    if (sched.options.on_thread_stop != NULL) sched.options.on_thread_stop(sched.options.user);
+    thread_leave(thread);
+    maker_ask();
+}
+
+/* ---- The maker ---- */
+
+void maker_ask(void) {
+    if (atomic_swap_acq_rel(&maker.word, 1) == 0) os_wake_word_one(&maker.word);
+}
+
+/* Waits for the threads that have ended and frees their records. */
+static void join_ended(void) {
+    for (;;) {
+        struct thread *thread;
+        lock_acquire(&sched.lock);
+        thread = sched.ended_threads;
+        if (thread != NULL) sched.ended_threads = thread->next;
+        lock_release(&sched.lock);
+        if (thread == NULL) return;
+        os_thread_join(&thread->os);
+        lock_acquire(&sched.lock);
+        record_free_locked(thread);
+        sched.live_count--;
+        lock_release(&sched.lock);
+        atomic_add_seq_cst(&maker.ended, 1);
+        os_wake_word_all(&maker.ended);
+    }
+}
+
+/* A spare that came back late meets the work that it was wanted for. */
+static void dispatch(void) {
+    for (;;) {
+        struct thread *thread = NULL;
+        struct processor *processor = NULL;
+        lock_acquire(&sched.lock);
+        sched.thread_wanted = false;
+        if (atomic_load_relaxed(&sched.idle_count) != 0 && sched_has_work()) {
+            processor = idle_take_locked(NULL, &thread);
+            if (thread == NULL && (thread = spare_take_locked()) == NULL) {
+                idle_put_locked(processor, NULL);
+                processor = NULL;
+            }
+        }
+        lock_release(&sched.lock);
+        if (processor == NULL) return;
+        hand_over(processor, thread);
+    }
+}
+
+enum make_result { MAKE_ENOUGH, MAKE_DONE, MAKE_REFUSED };
+
+static enum make_result make_one(void) {
+    struct thread *thread;
+    uint32_t enough;
+    lock_acquire(&sched.lock);
+    enough = sched.thread_wanted ? SPARES_WANTED : SPARES;
+    if (sched_phase() == PHASE_EXITING || sched.spare_count + sched.starting_count >= enough) {
+        lock_release(&sched.lock);
+        return MAKE_ENOUGH;
+    }
+    if (sched.thread_count >= threads_most()) {
+        lock_release(&sched.lock);
+        return MAKE_ENOUGH; /* the next that becomes spare looks */
+    }
+    thread = thread_record_new_locked();
+    if (thread != NULL) {
+        sched.thread_count++;
+        sched.starting_count++;
+        sched.live_count++;
+    }
+    lock_release(&sched.lock);
+    if (thread != NULL && os_thread_start(&thread->os, thread_main, thread) == 0) {
+        atomic_add_relaxed(&sched.threads_started, 1);
+        return MAKE_DONE;
+    }
+    atomic_add_relaxed(&sched.threads_refused, 1);
+    if (thread != NULL) {
+        lock_acquire(&sched.lock);
+        sched.thread_count--;
+        sched.starting_count--;
+        sched.live_count--;
+        record_free_locked(thread);
+        lock_release(&sched.lock);
+    }
+    return MAKE_REFUSED;
+}
+
+static void maker_main(void *arg) {
+    int64_t back_off_ns = 1000000;
+    (void)arg;
+    for (;;) {
+        enum make_result made;
+        atomic_store_seq_cst(&maker.word, 0); /* then look: who asks afterwards sets it again */
+        join_ended();
+        dispatch();
+        while ((made = make_one()) == MAKE_DONE) back_off_ns = 1000000;
+        if (atomic_load_acquire((_Atomic bool *)&maker.stops)) break;
+        if (made == MAKE_REFUSED) {
+            os_wait_word(&maker.word, 0, os_now_ns() + back_off_ns);
+            if (back_off_ns < 100000000) back_off_ns *= 2;
+        } else {
+            while (atomic_load_acquire(&maker.word) == 0) os_wait_word(&maker.word, 0, INT64_MAX);
+        }
+    }
+    join_ended();
+}
+
+int maker_start(void) {
+    int os_code;
+    atomic_store_relaxed(&maker.word, 0);
+    maker.stops = false;
+    os_code = os_thread_start(&maker.os, maker_main, NULL);
+    if (os_code == 0) return 0;
+    return error_set(PINTLE_ELIMIT, os_code, "the system made no thread for the runtime (error %d)", os_code);
+}
+
+void maker_stop(void) {
+    atomic_store_release((_Atomic bool *)&maker.stops, true);
+    atomic_store_seq_cst(&maker.word, 1);
+    os_wake_word_one(&maker.word);
+    os_thread_join(&maker.os);
+}
+
+/* A thread in a foreign call is on its own from here on; record and stack stay. */
+static void leave_behind(struct thread *thread) {
+    uint64_t word = atomic_load_acquire(&thread->call);
+    if (word == CALL_LEFT_BEHIND || call_state(word) == CALL_OUT) return;
+    if (!atomic_cas_acq_rel(&thread->call, &word, CALL_LEFT_BEHIND)) return; /* the call has just ended */
+    atomic_fetch_or_explicit(&thread->task->flags, TASK_LEFT_BEHIND, memory_order_relaxed);
+    os_thread_detach(&thread->os);
+    lock_acquire(&sched.lock);
+    sched.live_count--;
+    sched.thread_count--;
+    sched.left_behind_count++;
+    lock_release(&sched.lock);
+}
+
+static uint32_t threads_in_task_code(void) {
+    uint32_t count = 0;
+    for (struct thread *thread = thread_first(); thread != NULL; thread = thread->all_next) {
+        count += thread_task_of_other(thread) != NULL && atomic_load_relaxed(&thread->call) != CALL_LEFT_BEHIND;
+    }
+    return count;
+}
+
+bool threads_stop(int64_t os_deadline_ns) {
+    for (struct thread *thread = thread_first(); thread != NULL; thread = thread->all_next) {
+        atomic_store_relaxed(&thread->attention, ATTENTION_YIELD);
+        thread_unpark(thread);
+    }
+    for (;;) {
+        uint32_t ended = atomic_load_acquire(&maker.ended), live;
+        int64_t round_ns = os_now_ns() + 10000000;
+        for (struct thread *thread = thread_first(); thread != NULL; thread = thread->all_next) leave_behind(thread);
+        maker_ask();
+        lock_acquire(&sched.lock);
+        live = sched.live_count;
+        lock_release(&sched.lock);
+        if (live == 0) return true;
+        /* Only task code can go on without end. All others come by, however slow the machine is. */
+        if (os_now_ns() >= os_deadline_ns && live <= threads_in_task_code()) return false;
+        os_wait_word(&maker.ended, ended, round_ns);
+    }
+}

@@ -1,0 +1,69 @@
+/* until.c: pintle_call_until: a call that its caller does not wait for longer than it wants.
+ *
+ * Nothing can interrupt foreign code that was not written for it. So the call is made by a task of its own, on whatever
+ * thread it takes; the caller waits for it until the deadline, and then leaves it to itself:
+ *
+ *   RUNNING -> DONE       by the call's task: the caller takes the value
+ *           -> ABANDONED  by the caller: the call's task, when the call ends after all, runs drop(arg)
+ * Both hold a reference to the record. Threads: tasks. Order: state CAS acq_rel carries the value.
+ * Tests: tests/api/test_until.c. */
+#include "clock.h"
+#include "error.h"
+#include "panic.h"
+#include "pintle/call.h"
+#include "pintle/sync.h"
+#include "scheduler.h"
+
+enum until_state { RUNNING, DONE, ABANDONED };
+
+struct until {
+    _Atomic uint32_t state, references;
+    int (*fn)(void *);
+    void *arg;
+    pintle_fn *drop;
+    int value;
+    pintle_event over;
+};
+
+static void release(struct until *until) {
+    if (atomic_fetch_sub_explicit(&until->references, 1, memory_order_acq_rel) == 1) free(until);
+}
+
+static void until_main(void *arg) {
+    struct until *until = arg;
+    uint32_t running = RUNNING;
+    until->value = pintle_call_blocking(until->fn, until->arg);
+    if (atomic_cas_acq_rel(&until->state, &running, DONE)) {
+        pintle_event_set(&until->over);
+    } else if (until->drop != NULL) {
+        until->drop(until->arg);
+    }
+    release(until);
+}
+
+int pintle_call_until(int (*fn)(void *), void *arg, pintle_fn *drop, int64_t deadline_ns, int *out_value) {
+    struct until *until;
+    uint32_t running = RUNNING;
+    int result;
+    if (fn == NULL) panic("pintle_call_until was given a NULL function");
+    if ((result = deadline_check(deadline_ns, "pintle_call_until")) != 0) return result;
+    if ((until = calloc(1, sizeof *until)) == NULL) return error_set(PINTLE_ENOMEM, 0, "no memory for a call");
+    until->fn = fn;
+    until->arg = arg;
+    until->drop = drop;
+    pintle_event_init(&until->over);
+    atomic_store_relaxed(&until->references, 2);
+    if ((result = pintle_spawn(NULL, until_main, until)) != 0) {
+        free(until);
+        return result;
+    }
+    result = pintle_event_wait(&until->over, deadline_ns);
+    if (result != 0 && atomic_cas_acq_rel(&until->state, &running, ABANDONED)) {
+        atomic_add_relaxed(&sched.calls_abandoned, 1);
+    } else {
+        result = 0;
+        if (out_value != NULL) *out_value = until->value;
+    }
+    release(until);
+    return result;
+}
