@@ -304,6 +304,7 @@ void arrived(struct thread *thread) {
     struct processor *processor = thread_processor(thread);
     enum left_kind kind = thread->left_kind;
     thread->left_kind = LEFT_NONE;
+    if (kind != LEFT_NONE) task_check_stack(task); /* debug builds only */
     if (UNLIKELY(kind != LEFT_YIELD)) {
         arrived_other(thread, task, kind);
         return;

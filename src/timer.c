@@ -3,7 +3,7 @@
 
 #include "error.h"
 
-enum { FANOUT = 4, FIRST_CAPACITY = 64 };
+enum { FANOUT = TIMER_FANOUT, FIRST_CAPACITY = 64 };
 
 static void put(struct timer_heap *heap, uint32_t index, struct timer *timer) {
     heap->timers[index] = timer;
