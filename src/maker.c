@@ -103,13 +103,15 @@ void thread_leave(struct thread *thread) {
 
 static void thread_main(void *arg) {
     struct thread *thread = arg;
-    thread_enter(thread);
+    /* The hooks run on a thread that the runtime does not know: calls that they make are plain ones. */
     if (sched.options.on_thread_start != NULL) sched.options.on_thread_start(sched.options.user);
+    thread_enter(thread);
     lock_acquire(&sched.lock);
     sched.starting_count--;
     lock_release(&sched.lock);
     arch_thread_run(thread);
     if (atomic_load_relaxed(&thread->call) == CALL_LEFT_BEHIND) return; /* nothing of the runtime is ours to touch */
+    os_self_set(NULL);
     if (sched.options.on_thread_stop != NULL) sched.options.on_thread_stop(sched.options.user);
     thread_leave(thread);
     maker_ask();
