@@ -4,6 +4,9 @@ enable_testing()
 # pintle_test_properties(NAME KIND SECONDS): SECONDS is the limit that the test keeps by itself, if it has a watchdog.
 # Behind it come Wine's runner, which takes Wine's processes along, and CTest.
 function(pintle_test_properties name kind limit_s)
+    if(PINTLE_SANITIZE)
+        math(EXPR limit_s "${limit_s} * 10") # TEST_SLOWNESS
+    endif()
     math(EXPR runner_limit_s "${limit_s} + 5")
     math(EXPR ctest_limit_s "${limit_s} + 10")
     set_tests_properties(${name} PROPERTIES LABELS ${kind} TIMEOUT ${ctest_limit_s}

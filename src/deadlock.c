@@ -10,6 +10,7 @@
 #include "deadlock.h"
 
 #include "panic.h"
+#include "sanitize.h"
 #include "scheduler.h"
 #include "stack.h"
 
@@ -60,7 +61,7 @@ static bool looks_dead(uint64_t *out_switches) {
     lock_release(&sched.lock);
     *out_switches = 0;
     for (uint32_t i = 0; i < sched.processor_count && quiet; i++) {
-        quiet = timer_heap_earliest(sched.processors[i].timers) == INT64_MAX &&
+        quiet = timer_heap_earliest(processor_timers(&sched.processors[i])) == INT64_MAX &&
                 runq_is_empty(&sched.processors[i].runq);
         *out_switches += atomic_load_relaxed(&sched.processors[i].switches);
     }
@@ -71,6 +72,7 @@ static bool looks_dead(uint64_t *out_switches) {
 }
 
 static void list_task(struct pintle_task *task) {
+    const char *waits_for = atomic_load_relaxed(&task->waits_for);
     if (atomic_load_relaxed(&task->state) != TASK_WAITING) return;
     if (sizeof list.text - list.length < 256) {
         list.left_out++;
@@ -79,7 +81,7 @@ static void list_task(struct pintle_task *task) {
     list.length += (size_t)snprintf(
         list.text + list.length, sizeof list.text - list.length, "  task %llu%s%s%s waits in %s%s, spawned from %p\n",
         (unsigned long long)task->id, task->name[0] != '\0' ? " '" : "", task->name, task->name[0] != '\0' ? "'" : "",
-        task->waits_for != NULL ? task->waits_for : "?", task->bound != NULL ? " (pinned)" : "", task->spawned_at);
+        waits_for != NULL ? waits_for : "?", task->bound != NULL ? " (pinned)" : "", task->spawned_at);
 }
 
 int64_t deadlock_look(int64_t now_ns) {
@@ -95,7 +97,7 @@ int64_t deadlock_look(int64_t now_ns) {
         suspicion.censuses = 0;
     }
     if (now_ns - suspicion.since_ns < suspicion.patience_ns) return suspicion.since_ns + suspicion.patience_ns;
-    if (os_thread_count() != sched.live_count + OWN_THREADS) {
+    if (os_thread_count() != sched.live_count + OWN_THREADS + SANITIZE_THREADS) {
         /* Somebody else's thread, or one that is just ending: a few more looks, each twice as late. */
         if (++suspicion.censuses == CENSUSES) return INT64_MAX;
         suspicion.patience_ns *= 2;

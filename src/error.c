@@ -29,6 +29,7 @@ static const struct {
     {PINTLE_EACCES, "PINTLE_EACCES", "the system refuses access"},
     {PINTLE_EOS, "PINTLE_EOS", "the system reports an error"},
     {PINTLE_EDEADLK, "PINTLE_EDEADLK", "waiting would never end"},
+    {PINTLE_ECORRUPT, "PINTLE_ECORRUPT", "the runtime's own state is damaged"},
 };
 
 const char *pintle_strerror(int code) {

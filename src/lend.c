@@ -73,7 +73,7 @@ static struct processor *lend_locked(struct processor *lender, bool computes, st
     sched.lent_pool = lent->next_lent;
     lent->lender = lender;
     lent->for_computing = computes;
-    lent->timers = lender->timers;
+    atomic_store_relaxed(&lent->timers, processor_timers(lender));
     lender->loan = lent;
     sched.lent_computing += computes;
     sched.lent_now++;
@@ -135,7 +135,7 @@ void lend_look(struct processor *processor, struct thread *thread, int64_t now_n
 /* ---- Timers ---- */
 
 void lend_timer_armed(struct processor *lent) {
-    struct processor *base = CONTAINER_OF(lent->timers, struct processor, own_timers);
+    struct processor *base = CONTAINER_OF(processor_timers(lent), struct processor, own_timers);
     struct thread *waiter = NULL;
     bool unwatched;
     lock_acquire(&sched.lock);

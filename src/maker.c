@@ -46,7 +46,7 @@ struct thread *thread_record_new_locked(void) {
 static void record_free_locked(struct thread *thread) {
     thread->ends = thread->is_home = thread->is_searching = thread->is_listed = false;
     thread->reserved = thread->left = NULL;
-    thread->task = NULL;
+    thread_set_task(thread, NULL);
     thread->left_kind = LEFT_NONE;
     thread->pins_auto = 0;
     atomic_store_relaxed(&thread->processor, NULL);
@@ -57,11 +57,19 @@ static void record_free_locked(struct thread *thread) {
     sched.free_threads = thread;
 }
 
+/* Those that foreign calls still use. Never looked at: a list, so that leak checkers find them. */
+static struct thread *left_behind;
+
 void thread_records_destroy(void) {
     while (sched.all_threads != NULL) {
         struct thread *thread = sched.all_threads;
         sched.all_threads = thread->all_next;
-        if (atomic_load_relaxed(&thread->call) != CALL_LEFT_BEHIND) stack_aligned_free(thread);
+        if (atomic_load_relaxed(&thread->call) != CALL_LEFT_BEHIND) {
+            stack_aligned_free(thread);
+        } else {
+            thread->all_next = left_behind;
+            left_behind = thread;
+        }
     }
     sched.free_threads = NULL;
 }
@@ -95,13 +103,15 @@ void thread_leave(struct thread *thread) {
 
 static void thread_main(void *arg) {
     struct thread *thread = arg;
-    thread_enter(thread);
+    /* The hooks run on a thread that the runtime does not know: calls that they make are plain ones. */
     if (sched.options.on_thread_start != NULL) sched.options.on_thread_start(sched.options.user);
+    thread_enter(thread);
     lock_acquire(&sched.lock);
     sched.starting_count--;
     lock_release(&sched.lock);
     arch_thread_run(thread);
     if (atomic_load_relaxed(&thread->call) == CALL_LEFT_BEHIND) return; /* nothing of the runtime is ours to touch */
+    os_self_set(NULL);
     if (sched.options.on_thread_stop != NULL) sched.options.on_thread_stop(sched.options.user);
     thread_leave(thread);
     maker_ask();
@@ -243,7 +253,7 @@ static void leave_behind(struct thread *thread) {
 static uint32_t threads_in_task_code(void) {
     uint32_t count = 0;
     for (struct thread *thread = thread_first(); thread != NULL; thread = thread->all_next) {
-        count += thread->task != NULL && atomic_load_relaxed(&thread->call) != CALL_LEFT_BEHIND;
+        count += thread_task_of_other(thread) != NULL && atomic_load_relaxed(&thread->call) != CALL_LEFT_BEHIND;
     }
     return count;
 }

@@ -49,7 +49,7 @@ void monitor_wake(void) {
 
 /* RETAKE 4. */
 static void give_away(struct processor *processor, struct thread *spare) {
-    bool has_timers = timer_heap_earliest(processor->timers) != INT64_MAX;
+    bool has_timers = timer_heap_earliest(processor_timers(processor)) != INT64_MAX;
     atomic_store_relaxed(&processor->thread, NULL);
     atomic_add_relaxed(&sched.retakes, 1);
     if (has_timers || sched_has_work()) {
@@ -118,7 +118,7 @@ static void check_slice(struct processor *processor, struct thread *thread, int6
 static void rescue_idle(struct processor *processor, int64_t now) {
     struct thread *thread = NULL;
     struct processor *taken = NULL;
-    if (timer_heap_earliest(processor->timers) > now) return;
+    if (timer_heap_earliest(processor_timers(processor)) > now) return;
     lock_acquire(&sched.lock);
     if (processor->is_idle && processor->waiter == NULL && (thread = spare_take_locked()) != NULL) {
         struct thread *none;
@@ -136,8 +136,8 @@ static bool look(int64_t now) {
     uint32_t used = atomic_load_acquire(&sched.processors_used);
     for (uint32_t i = 0; i < used; i++) {
         struct processor *processor = &sched.processors[(start + i) % used];
-        struct thread *thread = atomic_load_relaxed(&processor->thread);
-        bool due = timer_heap_earliest(processor->timers) <= now;
+        struct thread *thread = atomic_load_acquire(&processor->thread); /* pairs with hand_over, thread_hold */
+        bool due = timer_heap_earliest(processor_timers(processor)) <= now;
         if (thread == NULL) {
             processor->seen_slices = NOT_SEEN;
             rescue_idle(processor, now);
@@ -158,7 +158,7 @@ static bool look(int64_t now) {
 static int64_t unwatched_locked(void) {
     int64_t earliest = INT64_MAX;
     for (struct processor *processor = sched.idle; processor != NULL; processor = processor->idle_next) {
-        int64_t deadline = timer_heap_earliest(processor->timers);
+        int64_t deadline = timer_heap_earliest(processor_timers(processor));
         if (processor->waiter == NULL && deadline < earliest) earliest = deadline;
     }
     return earliest;

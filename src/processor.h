@@ -22,9 +22,9 @@ struct processor {
     uint32_t random;
     uint32_t id;
     uint32_t free_count;
-    struct timer_heap *timers; /* its own, or of its lender */
-    struct pintle_task *free;  /* dead tasks of the default stack size, newest first */
-    _Atomic uint64_t slices;   /* tasks started with a time slice of their own; the monitor compares it */
+    _Atomic(struct timer_heap *) timers; /* its own, or of its lender: processor_timers */
+    struct pintle_task *free;            /* dead tasks of the default stack size, newest first */
+    _Atomic uint64_t slices;             /* tasks started with a time slice of their own; the monitor compares it */
     _Atomic uint64_t switches, steals, spawned, handoffs;
     _Atomic(struct thread *) thread;
     _Atomic uint32_t recall; /* a lent processor is to come back */
@@ -47,5 +47,10 @@ struct processor {
     int64_t seen_call_cpu_ns;
     struct thread *seen_thread;
 };
+
+/* Thieves may still see the one before: any is a heap with a lock. */
+static inline struct timer_heap *processor_timers(struct processor *processor) {
+    return atomic_load_relaxed(&processor->timers);
+}
 
 #endif

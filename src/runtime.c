@@ -78,7 +78,7 @@ static int processors_make(void) {
         processor->id = i;
         processor->random = i * 2654435761u + 1;
         timer_heap_init(&processor->own_timers);
-        processor->timers = &processor->own_timers;
+        atomic_store_relaxed(&processor->timers, &processor->own_timers);
     }
     return 0;
 }
@@ -237,13 +237,14 @@ int pintle_stop(int64_t deadline_ns) {
     } else {
         atomic_store_release(&sched.phase, PHASE_STOPPING);
         if (!wait_unlocked(clock_to_os(deadline_ns), false)) {
+            const char *waits_for;
             left_task = NULL;
             stack_each_task(remember_left);
+            waits_for = left_task != NULL ? atomic_load_relaxed(&left_task->waits_for) : NULL;
             result = error_set(PINTLE_EBUSY, 0, "pintle_stop: %llu tasks are left, among them task %llu '%s'%s%s",
                                (unsigned long long)tasks_live(), (unsigned long long)pintle_task_id(left_task),
-                               pintle_task_name(left_task),
-                               left_task != NULL && left_task->waits_for ? " waiting in " : "",
-                               left_task != NULL && left_task->waits_for ? left_task->waits_for : "");
+                               pintle_task_name(left_task), waits_for != NULL ? " waiting in " : "",
+                               waits_for != NULL ? waits_for : "");
         } else {
             exit_locked(INT64_MAX);
             start_count = 0;
@@ -332,7 +333,9 @@ static void stats_sum(pintle_stats *stats) {
         stats->switches += atomic_load_relaxed(&processor->switches);
         stats->steals += atomic_load_relaxed(&processor->steals);
         stats->handoffs += atomic_load_relaxed(&processor->handoffs);
+        lock_acquire(&processor->own_timers.lock);
         stats->timers += processor->own_timers.count;
+        lock_release(&processor->own_timers.lock);
     }
     for (struct thread *thread = thread_first(); thread != NULL; thread = thread->all_next) {
         uint64_t word = atomic_load_relaxed(&thread->call);
@@ -350,12 +353,14 @@ void pintle_stats_get_sized(pintle_stats *out, size_t size) {
         stats.tasks_bytes = stack_bytes_held();
         stats.processors = sched.processor_count;
         stats.processors_idle = atomic_load_relaxed(&sched.idle_count);
+        lock_acquire(&sched.lock);
         stats.threads = sched.thread_count - (sched.home != NULL);
         stats.threads_spare = sched.spare_count;
+        stats.lent_now = sched.lent_now;
+        lock_release(&sched.lock);
         stats.threads_started = atomic_load_relaxed(&sched.threads_started);
         stats.threads_refused = atomic_load_relaxed(&sched.threads_refused);
         stats.calls_abandoned = atomic_load_relaxed(&sched.calls_abandoned);
-        stats.lent_now = sched.lent_now;
         stats.lent = atomic_load_relaxed(&sched.lent_ever);
         stats.retakes = atomic_load_relaxed(&sched.retakes);
         stats.slow_leaves = atomic_load_relaxed(&sched.slow_leaves);

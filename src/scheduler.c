@@ -167,7 +167,7 @@ static inline bool is_bound(const struct thread *thread, const struct pintle_tas
 
 static inline void start_task(struct thread *thread, struct pintle_task *task) {
     task_set_state(task, TASK_RUNNABLE, TASK_RUNNING);
-    thread->task = task;
+    thread_set_task(thread, task);
     errors_restore(thread, task);
 }
 
@@ -219,7 +219,7 @@ static inline __attribute__((always_inline)) void depart_as(struct thread *threa
         start_task(thread, to);
         arch_switch(task, to, thread);
     } else {
-        thread->task = NULL;
+        thread_set_task(thread, NULL);
         arch_switch_loop(task, thread);
     }
 }
@@ -304,6 +304,7 @@ void arrived(struct thread *thread) {
     struct processor *processor = thread_processor(thread);
     enum left_kind kind = thread->left_kind;
     thread->left_kind = LEFT_NONE;
+    if (kind != LEFT_NONE) task_check_stack(task); /* debug builds only */
     if (UNLIKELY(kind != LEFT_YIELD)) {
         arrived_other(thread, task, kind);
         return;
@@ -350,15 +351,16 @@ static uint32_t next_random(struct processor *processor) {
 }
 
 static struct pintle_task *steal(struct processor *processor) {
-    uint32_t count = atomic_load_relaxed(&sched.processors_used), stolen = 0;
+    uint32_t count = atomic_load_acquire(&sched.processors_used), stolen = 0;
     for (unsigned round = 0; round < STEAL_ROUNDS; round++) {
         uint32_t start = next_random(processor) % count;
         for (uint32_t i = 0; i < count; i++) {
             struct processor *victim = &sched.processors[(start + i) % count];
             struct pintle_task *task;
             if (victim == processor) continue;
-            if (round == STEAL_ROUNDS - 1 && timer_heap_earliest(victim->timers) != INT64_MAX &&
-                timer_heap_run_one(victim->timers, os_now_ns()) && (task = runq_pop_next(&processor->runq)) != NULL) {
+            if (round == STEAL_ROUNDS - 1 && timer_heap_earliest(processor_timers(victim)) != INT64_MAX &&
+                timer_heap_run_one(processor_timers(victim), os_now_ns()) &&
+                (task = runq_pop_next(&processor->runq)) != NULL) {
                 return task;
             }
             task = runq_steal(&processor->runq, &victim->runq, &stolen);
@@ -384,12 +386,13 @@ static void stop_searching(struct thread *thread) {
 
 void processor_run_timer(struct processor *processor) {
     int64_t now;
-    if (timer_heap_earliest(processor->timers) == INT64_MAX) return;
+    if (timer_heap_earliest(processor_timers(processor)) == INT64_MAX) return;
     now = os_now_ns();
-    if (!timer_heap_run_one(processor->timers, now)) return;
+    if (!timer_heap_run_one(processor_timers(processor), now)) return;
     /* More are due: come by the loop again after the task that was woken and one from the ring. So timers fire in order,
      * soon, and starve nobody. */
-    if (timer_heap_earliest(processor->timers) <= now) atomic_store_relaxed(&processor->tick, GLOBAL_INTERVAL - 3);
+    if (timer_heap_earliest(processor_timers(processor)) <= now)
+        atomic_store_relaxed(&processor->tick, GLOBAL_INTERVAL - 3);
 }
 
 /* Something for the processor to run, without giving it up; NULL: nothing. A task from `next` inherits the time slice,
@@ -416,7 +419,7 @@ static struct pintle_task *park_idle(struct thread *thread, struct processor *pr
         return task;
     }
     atomic_store_relaxed(&thread->processor, NULL);
-    keeps_timers = timer_heap_earliest(processor->timers) != INT64_MAX && !processor_is_lent(processor);
+    keeps_timers = timer_heap_earliest(processor_timers(processor)) != INT64_MAX && !processor_is_lent(processor);
     idle_put_locked(processor, keeps_timers ? thread : NULL);
     thread->is_searching = false; /* from here on the thread is the taker's */
     if (!keeps_timers) spare_put_locked(thread);

@@ -142,7 +142,7 @@ static inline struct processor *thread_processor(struct thread *thread) {
 }
 static inline void thread_hold(struct thread *thread, struct processor *processor) {
     atomic_store_relaxed(&thread->processor, processor);
-    atomic_store_relaxed(&processor->thread, thread);
+    atomic_store_release(&processor->thread, thread); /* pairs with the monitor: the record may be new */
 }
 
 #endif

@@ -84,7 +84,8 @@ struct processor *idle_take_locked(struct processor *wanted, struct thread **out
     /* Where timers are due soonest: with few threads, a processor at the list's end would never see its own. */
     if (wanted == NULL) {
         for (struct processor *other = sched.idle; other != NULL; other = other->idle_next) {
-            if (timer_heap_earliest(other->timers) < timer_heap_earliest(processor->timers)) processor = other;
+            if (timer_heap_earliest(processor_timers(other)) < timer_heap_earliest(processor_timers(processor)))
+                processor = other;
         }
     }
     *out_waiter = NULL;
@@ -135,7 +136,7 @@ void spare_put_locked(struct thread *thread) {
 /* ---- Hand-overs ---- */
 
 void hand_over(struct processor *processor, struct thread *thread) {
-    atomic_store_relaxed(&processor->thread, thread);
+    atomic_store_release(&processor->thread, thread); /* pairs with the monitor: the record may be new */
     atomic_store_release(&thread->handed, processor);
     thread_unpark(thread);
 }
@@ -171,7 +172,7 @@ void processor_pass_on(struct processor *processor) {
     recalled = atomic_load_relaxed(&processor->recall) != 0;
     if (sched_phase() != PHASE_EXITING) {
         if (!recalled &&
-            (has_own || sched.global.first != NULL || timer_heap_earliest(processor->timers) != INT64_MAX)) {
+            (has_own || sched.global.first != NULL || timer_heap_earliest(processor_timers(processor)) != INT64_MAX)) {
             thread = spare_take_locked();
         }
         if (thread == NULL && has_own) {
@@ -272,7 +273,7 @@ static int64_t wait_deadline(struct thread *thread) {
     if (!thread->is_listed) return deadline;
     lock_acquire(&sched.lock);
     if (thread->watches != NULL) {
-        deadline = timer_heap_earliest(thread->watches->timers);
+        deadline = timer_heap_earliest(processor_timers(thread->watches));
     } else if (sched.spare_count > SPARES_KEPT) {
         deadline = os_now_ns() + SPARE_IDLE_NS;
     }

@@ -26,7 +26,7 @@ static struct pool {
     struct lock lock;
     struct pintle_task *free;
     struct slab *slabs; /* newest first: only the first has stacks left to carve */
-} pools[CLASSES];
+} pools[CLASSES] = {[0 ... CLASSES - 1] = {.lock = LOCK_INIT(RANK_POOL)}};
 static _Atomic uint64_t held_bytes;
 
 static size_t class_bytes(int size_class) { return (size_t)1 << (SMALLEST_SHIFT + size_class); }
@@ -62,6 +62,8 @@ static int slab_new_locked(struct pool *pool, int size_class) {
     return 0;
 }
 
+static void canary_put(struct pintle_task *task);
+
 static int carve_locked(struct pool *pool, int size_class, struct pintle_task **out) {
     struct slab *slab = pool->slabs;
     size_t bytes = class_bytes(size_class);
@@ -88,6 +90,8 @@ static int carve_locked(struct pool *pool, int size_class, struct pintle_task **
     task->stack_reserve = slab->base + index * bytes;
     task->stack_guarantee = OS_STACK_GUARANTEE_BYTES;
     task->size_class = (uint8_t)size_class;
+    canary_put(task);
+    SANITIZE_STACK_MADE(task->stack_limit, task->stack_base, task);
     atomic_store_release(&slab->carved, index + 1); /* pairs with stack_each_task */
     *out = task;
     return 0;
@@ -97,7 +101,6 @@ int stack_take(int size_class, struct pintle_task **out) {
     struct pool *pool = &pools[size_class];
     struct pintle_task *task;
     int result = 0;
-    pool->lock.rank = RANK_POOL;
     lock_acquire(&pool->lock);
     task = pool->free;
     if (task != NULL) {
@@ -122,7 +125,6 @@ void stack_each_task(void (*visit)(struct pintle_task *task)) {
     for (int size_class = 0; size_class < CLASSES; size_class++) {
         struct pool *pool = &pools[size_class];
         struct slab *slab;
-        pool->lock.rank = RANK_POOL;
         lock_acquire(&pool->lock);
         slab = pool->slabs; /* slabs are only added, in front */
         lock_release(&pool->lock);
@@ -132,6 +134,75 @@ void stack_each_task(void (*visit)(struct pintle_task *task)) {
         }
     }
 }
+
+void stack_check_records(void (*visit)(struct pintle_task *task, void *context), void *context) {
+    for (int size_class = 0; size_class < CLASSES; size_class++) {
+        struct pool *pool = &pools[size_class];
+        struct slab *slab;
+        lock_acquire(&pool->lock);
+        slab = pool->slabs;
+        lock_release(&pool->lock);
+        for (; slab != NULL; slab = slab->next) {
+            uint32_t carved = atomic_load_acquire(&slab->carved);
+            for (uint32_t i = 0; i < carved; i++) visit(record_at(slab, i), context);
+        }
+    }
+}
+
+/* ---- Debug builds ---- */
+
+#if defined(PINTLE_DEBUG_CHECKS)
+
+#define CANARY UINT64_C(0xCAFED00DCAFED00D)
+enum { CANARIES = 4096 }; /* each costs a page, and a million tasks are not to cost 4 GB */
+
+/* Where stacks are committed as touched. Where they grow by a guard page (Windows), that page moves ahead of the stack
+ * down to the low end, which cannot be written. */
+static void canary_put(struct pintle_task *task) {
+    static _Atomic uint32_t count;
+    uint64_t *lowest = (uint64_t *)task->stack_limit;
+    if ((char *)lowest != (char *)task->stack_reserve + os_page_bytes()) return;
+    if (atomic_add_relaxed(&count, 1) >= CANARIES) return;
+    task->canary = lowest;
+    *lowest = CANARY;
+}
+
+static bool canary_lives(const struct pintle_task *task) {
+    return task->canary == NULL || *task->canary == CANARY || *task->canary == 0;
+}
+
+void task_check_stack(const struct pintle_task *task) {
+    if (canary_lives(task)) return;
+    fatal("task %llu '%s' has used its stack to the end, or something has written there", (unsigned long long)task->id,
+          task->name);
+}
+
+const char *task_record_breach(const struct pintle_task *task) {
+    if (task->stack_base != task) return "its record or its stack's bounds are overwritten";
+    if (atomic_load_relaxed(&task->state) > TASK_DEAD) return "its state is none";
+    if (!canary_lives(task)) return "the low end of its stack is overwritten";
+    return NULL;
+}
+
+void task_poison(struct pintle_task *task) {
+    if (task->is_poisoned) fatal("task %llu is freed twice", (unsigned long long)task->id);
+    task_check_stack(task);
+    task->is_poisoned = true;
+    task->fn = (pintle_fn *)TASK_POISON;
+    task->arg = task->spawned_at = (void *)TASK_POISON;
+}
+
+void task_unpoison(struct pintle_task *task) {
+    if (!task->is_poisoned) return; /* a new one */
+    CHECK(task->fn == (pintle_fn *)TASK_POISON && task->arg == (void *)TASK_POISON &&
+          task->spawned_at == (void *)TASK_POISON);
+    CHECK(atomic_load_relaxed(&task->state) == TASK_IDLE);
+    task->is_poisoned = false;
+}
+
+#else
+static void canary_put(struct pintle_task *task) { (void)task; }
+#endif
 
 uint64_t stack_bytes_held(void) { return atomic_load_relaxed(&held_bytes); }
 
@@ -150,7 +221,11 @@ void stack_destroy(void) {
         while (pool->slabs != NULL) {
             struct slab *slab = pool->slabs;
             pool->slabs = slab->next;
-            if (!holds_left_behind(slab)) os_release(slab->base, slab->bytes);
+            if (!holds_left_behind(slab)) {
+                for (uint32_t i = 0; i < atomic_load_relaxed(&slab->carved); i++)
+                    SANITIZE_STACK_GONE(record_at(slab, i));
+                os_release(slab->base, slab->bytes);
+            }
             free(slab);
         }
         pool->free = NULL;

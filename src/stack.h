@@ -21,6 +21,8 @@ int stack_take(int size_class, struct pintle_task **out);
 /* Gives a chain (through task->next) back. */
 void stack_give(int size_class, struct pintle_task *first, struct pintle_task *last);
 void stack_each_task(void (*visit)(struct pintle_task *task));
+/* The same with a context: for pintle_check. */
+void stack_check_records(void (*visit)(struct pintle_task *task, void *context), void *context);
 /* Address space held now. */
 uint64_t stack_bytes_held(void);
 /* Gives everything back to the system: no task may be left. */

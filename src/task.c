@@ -34,6 +34,7 @@ int task_new(struct processor *processor, pintle_fn *fn, void *arg, size_t stack
         result = stack_take(size_class, &task);
         if (result != 0) return result;
     }
+    task_unpoison(task);
     task->fn = fn;
     task->arg = arg;
     task->bound = NULL;
@@ -50,6 +51,8 @@ int task_new(struct processor *processor, pintle_fn *fn, void *arg, size_t stack
 
 void task_free(struct processor *processor, struct pintle_task *task) {
     int size_class = task->size_class;
+    SANITIZE_STACK_FREE(task);
+    task_poison(task);
     if (UNLIKELY(task->error != NULL)) {
         free(task->error);
         task->error = NULL;

@@ -26,6 +26,7 @@
 
 #include "atomic.h"
 #include "pintle/task.h"
+#include "sanitize.h"
 #include "timer.h"
 
 struct thread;
@@ -72,12 +73,18 @@ struct pintle_task {
 
     void *arg;
     uint64_t id;
-    void *spawned_at;      /* return address of the spawn */
-    struct timer timer;    /* the deadline of its wait */
-    pintle_error *error;   /* its last failure; NULL until the first */
-    const char *waits_for; /* for reports: what it is parked in; static text */
-    uint8_t size_class;    /* of its stack: stack.c */
+    void *spawned_at;                /* return address of the spawn */
+    struct timer timer;              /* the deadline of its wait */
+    pintle_error *error;             /* its last failure; NULL until the first */
+    _Atomic(const char *) waits_for; /* for reports: what it is parked in; static text */
+    uint8_t size_class;              /* of its stack: stack.c */
     char name[32];
+#if defined(PINTLE_DEBUG_CHECKS)
+    uint64_t *canary; /* at the low end of the stack; NULL: none */
+    bool is_poisoned; /* freed, and not taken since */
+#endif
+    SANITIZE_CONTEXT
+    SANITIZE_STACK_ID
 };
 
 /* ---- States and records ---- */
@@ -90,6 +97,27 @@ static inline bool task_is(struct pintle_task *task, enum task_flags flag) {
     return (atomic_load_relaxed(&task->flags) & flag) != 0;
 }
 #define task_of_sleeper(sleeper_pointer) CONTAINER_OF(sleeper_pointer, struct pintle_task, sleeper)
+
+/* ---- Debug builds: canaries, and poison in freed records ---- */
+
+#define TASK_POISON ((uintptr_t)0xDEADDEADDEADDEADu)
+
+#if defined(PINTLE_DEBUG_CHECKS)
+/* Fatal if the task has been below its stack. A canary may be 0: its page was given back to the system. */
+void task_check_stack(const struct pintle_task *task);
+/* What is wrong with the record, if anything can be told while others use it; else NULL. */
+const char *task_record_breach(const struct pintle_task *task);
+void task_poison(struct pintle_task *task);
+/* Checks that nobody has written to the freed record. */
+void task_unpoison(struct pintle_task *task);
+#else
+static inline void task_check_stack(const struct pintle_task *task) { (void)task; }
+static inline const char *task_record_breach(const struct pintle_task *task) { return (void)task, NULL; }
+static inline void task_poison(struct pintle_task *task) { (void)task; }
+static inline void task_unpoison(struct pintle_task *task) { (void)task; }
+#endif
+
+/* ---- Making and freeing ---- */
 
 /* A new task in state IDLE with its stack prepared, from the processor's cache (NULL: none held) or the pool.
  * 0, PINTLE_ENOMEM or PINTLE_ELIMIT, with the error set. */

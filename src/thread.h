@@ -24,6 +24,7 @@
 #include "layout.h"
 #include "os.h"
 #include "pintle/result.h"
+#include "sanitize.h"
 
 struct pintle_task;
 struct processor;
@@ -55,7 +56,7 @@ struct thread {
     /* Line 0: the call path. layout.h. */
     alignas(CACHE_LINE) _Atomic uint64_t call;
     void *stack_top;          /* the call block; the loop and foreign frames start below it */
-    struct pintle_task *task; /* running, or in a call */
+    struct pintle_task *task; /* running, or in a call; others: thread_task_of_other */
     void *stack_reserve;
     alignas(16) void *stack_base;
     void *stack_limit;
@@ -90,6 +91,7 @@ struct thread {
     uint64_t os_id;
     struct processor *watches; /* WAITER: whose timers it keeps; under sched.lock */
     uint32_t last_error_dummy; /* where the system has no last error */
+    SANITIZE_CONTEXT
 };
 
 /* The calling thread's record; NULL on threads the runtime does not know. Opaque: read it again after each switch. */
@@ -99,6 +101,13 @@ static inline void thread_set_state(struct thread *thread, enum thread_state fro
     DCHECK(atomic_load_relaxed(&thread->state) == (uint32_t)from);
     (void)from;
     atomic_store_relaxed(&thread->state, (uint32_t)to);
+}
+/* The owner reads `task` plainly: nobody else writes it. */
+static inline void thread_set_task(struct thread *thread, struct pintle_task *task) {
+    atomic_store_relaxed((_Atomic(struct pintle_task *) *)&thread->task, task);
+}
+static inline struct pintle_task *thread_task_of_other(const struct thread *thread) {
+    return atomic_load_relaxed((_Atomic(struct pintle_task *) const *)&thread->task);
 }
 static inline unsigned call_state(uint64_t word) { return (unsigned)(word & CALL_STATE_MASK); }
 

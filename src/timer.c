@@ -3,7 +3,7 @@
 
 #include "error.h"
 
-enum { FANOUT = 4, FIRST_CAPACITY = 64 };
+enum { FANOUT = TIMER_FANOUT, FIRST_CAPACITY = 64 };
 
 static void put(struct timer_heap *heap, uint32_t index, struct timer *timer) {
     heap->timers[index] = timer;
@@ -41,7 +41,7 @@ static void publish_earliest(struct timer_heap *heap) {
 static void remove_locked(struct timer_heap *heap, struct timer *timer) {
     uint32_t index = timer->index;
     struct timer *last = heap->timers[--heap->count];
-    atomic_store_relaxed(&timer->heap, NULL);
+    atomic_store_release(&timer->heap, NULL); /* pairs with its owner's acquire: he may arm it anew, without the lock */
     if (last != timer) {
         if (index > 0 && heap->timers[(index - 1) / FANOUT]->deadline_ns > last->deadline_ns) {
             sift_up(heap, index, last);
@@ -85,7 +85,7 @@ int timer_start(struct timer_heap *heap, struct timer *timer) {
 }
 
 bool timer_stop(struct timer *timer) {
-    struct timer_heap *heap = atomic_load_relaxed(&timer->heap);
+    struct timer_heap *heap = atomic_load_acquire(&timer->heap); /* pairs with remove_locked */
     bool armed;
     if (heap == NULL) return false;
     lock_acquire(&heap->lock);
@@ -97,6 +97,7 @@ bool timer_stop(struct timer *timer) {
 
 bool timer_heap_run_one(struct timer_heap *heap, int64_t now_ns) {
     struct timer *timer;
+    void (*fire)(struct timer *, uint64_t);
     uint64_t seq;
     if (timer_heap_earliest(heap) > now_ns) return false;
     lock_acquire(&heap->lock);
@@ -106,8 +107,9 @@ bool timer_heap_run_one(struct timer_heap *heap, int64_t now_ns) {
     }
     timer = heap->timers[0];
     seq = timer->seq;
+    fire = timer->fire;
     remove_locked(heap, timer);
     lock_release(&heap->lock);
-    timer->fire(timer, seq);
+    fire(timer, seq); /* which may be armed for another wait by now */
     return true;
 }

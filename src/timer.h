@@ -21,6 +21,8 @@ struct timer {
     void (*fire)(struct timer *timer, uint64_t seq);
 };
 
+enum { TIMER_FANOUT = 4 };
+
 struct timer_heap {
     struct lock lock;
     uint32_t count, capacity;

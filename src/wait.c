@@ -70,7 +70,7 @@ int wait_begin(struct wait *wait, const char *what) {
     wait->thread = in_task ? thread : NULL;
     wait->sleeper = sleeper = in_task ? &thread->task->sleeper : external_take();
     if (sleeper == NULL) return error_set(PINTLE_ENOMEM, 0, "no memory to wait (%s)", what);
-    if (in_task) thread->task->waits_for = what;
+    if (in_task) atomic_store_relaxed(&thread->task->waits_for, what);
     atomic_store_relaxed(&sleeper->park, 0);
     wait->seq = (atomic_load_relaxed(&sleeper->claim) >> REASON_BITS) + 1;
     atomic_store_seq_cst(&sleeper->claim, claim_word(wait->seq, WAKE_OPEN)); /* then the cancel flag, in wait_finish */
@@ -109,7 +109,7 @@ static bool is_over_before_sleep(struct wait *wait, struct pintle_task *task, in
         task->timer.seq = wait->seq;
         task->timer.fire = deadline_fired;
         struct processor *processor = thread_processor(wait->thread);
-        if (timer_start(processor->timers, &task->timer) == 0) {
+        if (timer_start(processor_timers(processor), &task->timer) == 0) {
             if (UNLIKELY(processor_is_lent(processor))) lend_timer_armed(processor);
             return false;
         }
@@ -129,9 +129,9 @@ enum wake_reason wait_finish(struct wait *wait, int64_t deadline_ns) {
     struct pintle_task *task = task_of_sleeper(wait->sleeper);
     if (!is_over_before_sleep(wait, task, deadline_ns)) {
         depart(wait->thread, LEFT_PARK);
-        if (atomic_load_relaxed(&task->timer.heap) != NULL) timer_stop(&task->timer);
+        if (atomic_load_acquire(&task->timer.heap) != NULL) timer_stop(&task->timer);
     }
-    task->waits_for = NULL;
+    atomic_store_relaxed(&task->waits_for, NULL);
     return claim_reason(atomic_load_acquire(&wait->sleeper->claim));
 }
 

@@ -70,7 +70,8 @@ enum {
     PINTLE_EFAULT = -20013,    /* foreign code raised an exception */
     PINTLE_EACCES = -20014,    /* the system refuses access */
     PINTLE_EOS = -20015,       /* another error of the system: see os_code */
-    PINTLE_EDEADLK = -20016    /* waiting would never end */
+    PINTLE_EDEADLK = -20016,   /* waiting would never end */
+    PINTLE_ECORRUPT = -20017   /* the runtime's own state is damaged: pintle_check */
 };
 
 /* A failure with everything a person needs. text is UTF-8: the input that caused it, the system's message, and

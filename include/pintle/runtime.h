@@ -94,6 +94,12 @@ typedef struct pintle_stats {
 PINTLE_API void pintle_stats_get_sized(pintle_stats *out, size_t size);
 static inline void pintle_stats_get(pintle_stats *out) { pintle_stats_get_sized(out, sizeof(pintle_stats)); }
 
+/* Effect: looks whether the runtime's lists, queues, counts and states agree, each under its lock, and names the first
+ * that does not: foreign code that wrote where it should not, or a defect of ours. A debugging aid: it takes as long as
+ * there is to look at. Builds with PINTLE_DEBUG_CHECKS look at every timer, task and stack too. Not while another thread
+ * stops the runtime, nor in on_report. Blocks: no. From: any. Errors: ECORRUPT, ESTOPPED (nothing to look at). */
+PINTLE_API int pintle_check(void);
+
 /* Effect: from now on somebody outside will still call in: no deadlock is reported. Counted.
  * Blocks: no. From: any. Source: libuv's uv_ref. */
 PINTLE_API void pintle_hold(void);

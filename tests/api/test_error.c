@@ -22,6 +22,7 @@ static const struct {
     {PINTLE_EACCES, -20014, "PINTLE_EACCES"},
     {PINTLE_EOS, -20015, "PINTLE_EOS"},
     {PINTLE_EDEADLK, -20016, "PINTLE_EDEADLK"},
+    {PINTLE_ECORRUPT, -20017, "PINTLE_ECORRUPT"},
 };
 
 CASE(error_codes_have_names_and_distinct_sentences) {
@@ -37,7 +38,7 @@ CASE(error_codes_have_names_and_distinct_sentences) {
 }
 
 CASE(error_code_that_is_unknown_gets_a_sentence_too) {
-    const int unknown[] = {-20000, -20017, -1, 1, INT32_MIN, INT32_MAX};
+    const int unknown[] = {-20000, -20018, -1, 1, INT32_MIN, INT32_MAX};
     for (size_t i = 0; i < ELEMENTS(unknown); i++) {
         ck_assert_uint_gt(strlen(pintle_strerror(unknown[i])), 5);
         ck_assert_uint_gt(strlen(pintle_error_name(unknown[i])), 0);

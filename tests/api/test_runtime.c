@@ -412,6 +412,26 @@ static int hooks_main(void *arg) {
     return (int)(failed + helper_join_all(tasks, 100));
 }
 
+static void hook_calls(void *user) {
+    if (pintle_call(helper_return_at_once, NULL) != 0 || pintle_self() != NULL) return;
+    atomic_fetch_add((atomic_uint *)user, 1);
+}
+static int hook_nothing_main(void *arg) {
+    (void)arg;
+    return 0;
+}
+
+CASE(thread_hooks_may_make_calls) {
+    atomic_uint good = 0;
+    pintle_options options = helper_processors(2);
+    options.on_thread_start = hook_calls;
+    options.on_thread_stop = hook_calls;
+    options.user = &good;
+    for (unsigned i = 0; i < 20; i++) ck_assert_int_eq(pintle_run(hook_nothing_main, NULL, &options), 0);
+    ck_assert_uint_gt(good, 0);
+    ck_assert_uint_eq(good % 2, 0);
+}
+
 CASE(thread_hooks_run_on_each_thread_of_the_runtime) {
     hooks h = {.main_thread = helper_thread_id()};
     pintle_options options = helper_processors(3);

@@ -634,7 +634,7 @@ CASE(tasks_in_a_ring_are_stolen) {
 
 /* ---- Stacks ---- */
 
-__attribute__((noinline)) static unsigned burn_stack(unsigned kilobytes) {
+__attribute__((noinline, no_sanitize_address)) static unsigned burn_stack(unsigned kilobytes) {
     volatile unsigned char frame[1024 - 64];
     frame[0] = (unsigned char)kilobytes;
     frame[sizeof frame - 1] = (unsigned char)(kilobytes + 1);

@@ -46,6 +46,8 @@ static void assert_fault(const char *child) {
     ck_assert_msg((status & 0xFF) == 5, "%s ended with %d:\n%s", child, status, text); /* Wine shows the low byte */
     ck_assert_msg(strstr(text, "0xc0000005") != NULL, "%s: no code in:\n%s", child, text);
     ck_assert_msg(strstr(text, "clumsy") != NULL, "%s: no task in:\n%s", child, text);
+#elif defined(PINTLE_SANITIZE)
+    ck_assert_msg(status != 0, "%s ended with 0:\n%s", child, text); /* the sanitizer's handler says what happened */
 #else
     ck_assert_msg(status == 128 + 11, "%s ended with %d:\n%s", child, status, text); /* SIGSEGV */
 #endif

@@ -32,8 +32,8 @@ void test_register_child(test_child *new_child) {
 static void run_case(int place) {
     const test_case *c = cases;
     while (place-- > 0) c = c->next;
-    running_limit_s = c->limit_s;
-    watchdog_arm(c->test.name, c->limit_s);
+    running_limit_s = c->limit_s * TEST_SLOWNESS;
+    watchdog_arm(c->test.name, running_limit_s);
     c->body();
     watchdog_disarm();
 }
@@ -46,7 +46,7 @@ static int run_cases(const char *only) {
         if (only != NULL && strcmp(c->test.name, only) != 0) continue;
         c->test.fn = run_case;
         TCase *check_case = tcase_create(c->test.name);
-        tcase_set_timeout(check_case, c->limit_s + 5); /* behind the watchdog, which says more */
+        tcase_set_timeout(check_case, c->limit_s * TEST_SLOWNESS + 5); /* behind the watchdog, which says more */
         tcase_add_loop_test(check_case, &c->test, place, place + 1);
         suite_add_tcase(suite, check_case);
     }

@@ -20,6 +20,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* By how much a sanitizer slows a test down, roughly: limits of time are multiplied by it, rounds that only take time
+ * may be divided. */
+#if defined(PINTLE_SANITIZE)
+#define TEST_SLOWNESS 10
+#else
+#define TEST_SLOWNESS 1
+#endif
+
 #define CASE(name) CASE_TIMEOUT(name, 30)
 
 /* Check's START_TEST with a limit and a registration. The limit is kept by a watchdog thread, which ends the process

@@ -5,7 +5,7 @@
 
 /* The store-buffer test: each thread stores its own word, fences, reads the other's. Without a full fence both would
  * sometimes read the old value; with one, never. */
-#define ROUNDS 100000
+#define ROUNDS (100000 / TEST_SLOWNESS)
 
 typedef struct litmus {
     alignas(64) _Atomic uint32_t mine;

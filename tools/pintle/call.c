@@ -288,7 +288,7 @@ static int run_callers(struct run *run) {
 static int call_task(void *arg) {
     struct run *run = arg;
     struct progress progress;
-    pintle_dll *dll;
+    static pintle_dll *dll; /* static: see the end */
     int status = open_dll(run->request->dll, &dll);
     if (status == STATUS_OK) status = find_proc(run->request, dll, &run->proc);
     if (status != STATUS_OK) return status;
@@ -296,7 +296,7 @@ static int call_task(void *arg) {
     status = run_callers(run);
     progress_stop(&progress);
     run->outcome->result = run->callers[0].result;
-    /* The DLL stays open: it may have made threads of its own, and the process ends soon. */
+    /* The DLL stays open: it may have made threads of its own, and the process ends soon. Leak checkers find it. */
     return status;
 }
 

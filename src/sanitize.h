@@ -1,0 +1,47 @@
+/* sanitize.h: what the sanitizers and Valgrind have to be told about stacks. All of it is nothing in normal builds.
+ *
+ * CMake's PINTLE_SANITIZE (address, thread) and PINTLE_VALGRIND define the macros that are asked here, and add the files
+ * of src/sanitize, which stand between the core and the assembly: there each switch of stacks is announced. So the core
+ * has no hooks but these: a context in each task and thread, and the ends of stacks' lives.
+ * Threads: a context: who owns its task or thread. Tests: all, by scripts/test --sanitize. */
+#ifndef PINTLE_SRC_SANITIZE_H
+#define PINTLE_SRC_SANITIZE_H
+
+#include "base.h"
+
+#if defined(PINTLE_SANITIZE)
+struct sanitize_context {
+    void *fiber;      /* ThreadSanitizer's thread that stands for the stack; NULL: none yet */
+    void *fake_stack; /* AddressSanitizer's, while the stack is left */
+    bool arrives;     /* a switch to it has begun */
+};
+#define SANITIZE_CONTEXT struct sanitize_context sanitize;
+/* The task has ended, or never began, and nobody runs on its stack. */
+void sanitize_stack_free(struct sanitize_context *context);
+#define SANITIZE_STACK_FREE(task) sanitize_stack_free(&(task)->sanitize)
+#else
+#define SANITIZE_CONTEXT
+#define SANITIZE_STACK_FREE(task) ((void)(task))
+#endif
+
+/* How many threads the sanitizer has of its own: those that foreign code would have are counted. */
+#if defined(PINTLE_SANITIZE_THREAD)
+enum { SANITIZE_THREADS = 1 };
+#else
+enum { SANITIZE_THREADS = 0 };
+#endif
+
+/* [low, high) is a stack from here on / until here: a jump between two is no growth of one. */
+#if defined(PINTLE_VALGRIND)
+void sanitize_stack_made(const void *low, const void *high, unsigned *out_id);
+void sanitize_stack_gone(unsigned id);
+#define SANITIZE_STACK_ID unsigned stack_id;
+#define SANITIZE_STACK_MADE(low, high, task) sanitize_stack_made(low, high, &(task)->stack_id)
+#define SANITIZE_STACK_GONE(task) sanitize_stack_gone((task)->stack_id)
+#else
+#define SANITIZE_STACK_ID
+#define SANITIZE_STACK_MADE(low, high, task) ((void)(low), (void)(high))
+#define SANITIZE_STACK_GONE(task) ((void)(task))
+#endif
+
+#endif

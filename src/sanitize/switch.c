@@ -1,0 +1,170 @@
+/* switch.c (sanitizer builds): the seam of arch.h, each switch of stacks announced before it is done.
+ *
+ * CMake renames what the assembly exports to …_bare, and what it calls to sanitize_…; this file has the seam's names.
+ *   ThreadSanitizer   every task is a fiber, and every thread's loop its own: the thread. A foreign call stays in its
+ *                     task's fiber, whatever stack it uses. The switch synchronizes, as being on one thread does.
+ *   AddressSanitizer  is told the bounds of the stack that is gone to, before, and that one is there, after.
+ * The loop's frames are left behind, not returned from, whenever it resumes a task; a task's when it ends.
+ *
+ * Compiled without instrumentation: between the announcement and the switch, this code is on neither stack.
+ * Threads: as arch.h says. Order: none of its own. */
+#include "sanitize.h"
+
+#include "arch.h"
+#include "os.h"
+#include "scheduler.h"
+
+#include <sanitizer/asan_interface.h>
+#include <sanitizer/common_interface_defs.h>
+#include <sanitizer/tsan_interface.h>
+
+void arch_switch_bare(struct pintle_task *from, struct pintle_task *to, struct thread *thread);
+void arch_switch_loop_bare(struct pintle_task *from, struct thread *thread);
+NORETURN void arch_resume_bare(struct pintle_task *to, struct thread *thread);
+NORETURN void arch_abandon_to_loop_bare(struct thread *thread);
+void arch_task_prepare_bare(struct pintle_task *task);
+int arch_call_on_thread_bare(int (*fn)(void *), void *arg, struct thread *thread);
+void sanitize_loop(struct thread *thread);
+void sanitize_task_main(struct pintle_task *task);
+
+/* ---- What differs between the two ---- */
+
+#if defined(PINTLE_SANITIZE_THREAD)
+
+extern void __tsan_func_exit(void);
+
+static void go_to(struct sanitize_context *from, struct sanitize_context *to, const void *low, const void *high) {
+    (void)from;
+    (void)low;
+    (void)high;
+    to->arrives = true;
+    if (to->fiber == NULL) to->fiber = __tsan_create_fiber(0);
+    __tsan_switch_to_fiber(to->fiber, 0);
+}
+static void go_to_call(struct sanitize_context *from, struct sanitize_context *to, const void *low, const void *high) {
+    (void)from;
+    (void)to;
+    (void)low;
+    (void)high;
+}
+static void arrive(struct sanitize_context *self) { self->arrives = false; }
+static void thread_begins(struct sanitize_context *self) { self->fiber = __tsan_get_current_fiber(); }
+/* The caller's frame on the shadow stack is left without a return. */
+static void frame_left(void) { __tsan_func_exit(); }
+static void stack_clean(const void *low, const void *high) {
+    (void)low;
+    (void)high;
+}
+static void fiber_free(void *fiber) { __tsan_destroy_fiber(fiber); }
+
+#else
+
+/* from NULL: what is left is not come back to. */
+static void go_to(struct sanitize_context *from, struct sanitize_context *to, const void *low, const void *high) {
+    to->arrives = true;
+    __sanitizer_start_switch_fiber(from != NULL ? &from->fake_stack : NULL, low,
+                                   (size_t)((const char *)high - (const char *)low));
+}
+static void go_to_call(struct sanitize_context *from, struct sanitize_context *to, const void *low, const void *high) {
+    go_to(from, to, low, high);
+}
+static void arrive(struct sanitize_context *self) {
+    self->arrives = false;
+    __sanitizer_finish_switch_fiber(self->fake_stack, NULL, NULL);
+}
+static void thread_begins(struct sanitize_context *self) { self->fake_stack = NULL; }
+static void frame_left(void) {}
+/* Frames that were left behind have their red zones still. */
+static void stack_clean(const void *low, const void *high) {
+    __asan_unpoison_memory_region(low, (size_t)((const char *)high - (const char *)low));
+}
+static void fiber_free(void *fiber) { (void)fiber; }
+
+#endif
+
+static void go_to_task(struct sanitize_context *from, struct pintle_task *task) {
+    go_to(from, &task->sanitize, task->stack_reserve, task->stack_base);
+}
+static void go_to_loop(struct sanitize_context *from, struct thread *thread) {
+    go_to(from, &thread->sanitize, thread->stack_limit, thread->stack_base);
+}
+static struct sanitize_context *left_by(struct pintle_task *task, const struct thread *thread) {
+    return thread->left_kind == LEFT_EXIT ? NULL : &task->sanitize;
+}
+
+/* ---- The seam ---- */
+
+void arch_switch(struct pintle_task *from, struct pintle_task *to, struct thread *thread) {
+    go_to_task(left_by(from, thread), to);
+    arch_switch_bare(from, to, thread);
+    arrive(&from->sanitize);
+}
+
+void arch_switch_loop(struct pintle_task *from, struct thread *thread) {
+    go_to_loop(left_by(from, thread), thread);
+    arch_switch_loop_bare(from, thread);
+    arrive(&from->sanitize);
+}
+
+void arch_resume(struct pintle_task *to, struct thread *thread) {
+    frame_left();
+    go_to_task(&thread->sanitize, to);
+    arch_resume_bare(to, thread);
+}
+
+void arch_abandon_to_loop(struct thread *thread) {
+    go_to_loop(NULL, thread);
+    arch_abandon_to_loop_bare(thread);
+}
+
+void sanitize_loop(struct thread *thread) {
+    if (thread->sanitize.arrives) {
+        arrive(&thread->sanitize);
+    } else {
+        thread_begins(&thread->sanitize); /* called by arch_thread_run */
+    }
+    sched_loop(thread);
+}
+
+void sanitize_task_main(struct pintle_task *task) {
+    arrive(&task->sanitize);
+    task_main(task);
+}
+
+void sanitize_stack_free(struct sanitize_context *context) {
+    if (context->fiber != NULL) fiber_free(context->fiber);
+    *context = (struct sanitize_context){0};
+}
+
+void arch_task_prepare(struct pintle_task *task) {
+    stack_clean(task->stack_reserve, task->stack_base);
+    arch_task_prepare_bare(task);
+}
+
+/* ---- Calls on the thread's own stack ---- */
+
+struct on_thread {
+    int (*fn)(void *);
+    void *arg;
+    struct thread *thread;
+    struct pintle_task *task;
+};
+
+static int run_on_thread(void *arg) {
+    struct on_thread *call = arg;
+    int value;
+    arrive(&call->thread->sanitize);
+    ((struct call_block *)call->thread->stack_top)->fn = (void *)(uintptr_t)call->fn;
+    value = call->fn(call->arg);
+    go_to_call(&call->thread->sanitize, &call->task->sanitize, call->task->stack_reserve, call->task->stack_base);
+    return value;
+}
+
+int arch_call_on_thread(int (*fn)(void *), void *arg, struct thread *thread) {
+    struct on_thread call = {fn, arg, thread, thread->task};
+    int value;
+    go_to_call(&call.task->sanitize, &thread->sanitize, thread->stack_limit, thread->stack_base);
+    value = arch_call_on_thread_bare(run_on_thread, &call, thread);
+    arrive(&call.task->sanitize);
+    return value;
+}
