@@ -17,6 +17,7 @@
 #include "error.h"
 #include "panic.h"
 #include "pintle/call.h"
+#include "scheduler.h"
 
 enum {
     WORDS_MOST = 255,
@@ -55,6 +56,7 @@ static int close_in_call(void *arg) {
 /* Loads what the request says. */
 static int native_open(struct open_request *request) {
     request->code = PINTLE_EOS;
+    spares_top_up();
     pintle_call(open_in_call, request);
     return request->native != NULL ? 0 : error_set(request->code, request->os_code, "%s", request->text);
 }
@@ -405,6 +407,7 @@ int pintle_dll_close(pintle_dll *dll, int64_t deadline_ns) {
     drain_close(&dll->drain);
     code = wait_until_left(dll, deadline_ns);
     if (code != 0) return changer_end(dll, code);
+    spares_top_up();
     pintle_call(close_in_call, dll);
     dll_free(dll);
     return 0;

@@ -37,7 +37,8 @@ struct sched {
     struct thread *free_threads, *ended_threads; /* ended: for the maker to join */
     uint32_t live_count;                         /* OS threads that we started and have not joined */
     uint32_t left_behind_count;
-    bool thread_wanted; /* somebody found no spare */
+    bool thread_wanted;       /* somebody found no spare */
+    _Atomic uint32_t top_ups; /* spares_top_up: how many wait for spares */
     /* Constant while running. */
     struct processor *processors;
     uint32_t processor_count;
@@ -110,6 +111,13 @@ void maker_stop(void);
  * touch the scheduler is left; false if at the
  * deadline (os_now_ns's clock) those that are left are in task code. */
 bool threads_stop(int64_t os_deadline_ns);
+
+/* ---- top_up.c ---- */
+
+/* Before a library is loaded or unloaded: has spare threads made. Waits for them, as a task does, at most a second. */
+void spares_top_up(void);
+/* How many spares the maker keeps while somebody waits for that. */
+static inline uint32_t spares_topped_up(void) { return sched.processor_count + 2; }
 
 /* ---- monitor.c ---- */
 
