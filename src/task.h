@@ -72,11 +72,12 @@ struct pintle_task {
 
     void *arg;
     uint64_t id;
-    void *spawned_at;      /* return address of the spawn */
-    struct timer timer;    /* the deadline of its wait */
-    pintle_error *error;   /* its last failure; NULL until the first */
-    const char *waits_for; /* for reports: what it is parked in; static text */
-    uint8_t size_class;    /* of its stack: stack.c */
+    void *spawned_at;            /* return address of the spawn */
+    struct timer timer;          /* the deadline of its wait */
+    pintle_error *error;         /* its last failure; NULL until the first */
+    const char *waits_for;       /* for reports: what it is parked in; static text */
+    struct local_values *locals; /* local.c; NULL until the first is set */
+    uint8_t size_class;          /* of its stack: stack.c */
     char name[32];
 };
 
