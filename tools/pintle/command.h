@@ -3,6 +3,7 @@
  *   main.c       the commands, their help                 words.c      arguments of a call, from text to machine words
  *   call.c       pintle call: options, the calls          report.c     its results, for people and as JSON
  *   tour.c       pintle tour; its blocking calls and zlib in tour_win.c, tour_posix.c
+ *   histogram.c  how long calls took
  *   progress.c   a line on a terminal while work is long  platform.h   the rest of what differs between systems
  *
  * Only Pintle's public headers are used. */
