@@ -169,6 +169,7 @@ static enum make_result make_one(void) {
     uint32_t enough;
     lock_acquire(&sched.lock);
     enough = sched.thread_wanted ? SPARES_WANTED : SPARES;
+    if (atomic_load_relaxed(&sched.top_ups) != 0 && enough < spares_topped_up()) enough = spares_topped_up();
     if (sched_phase() == PHASE_EXITING || sched.spare_count + sched.starting_count >= enough) {
         lock_release(&sched.lock);
         return MAKE_ENOUGH;

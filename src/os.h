@@ -101,6 +101,12 @@ void os_self_set(void *self);
  * PINTLE_E… (ENOTFOUND, EINVAL, EACCES, ENOMEM, EOS). May block for long and run foreign code: the caller is in a call. */
 int64_t os_dll_open(const char *path, bool system, void **out_handle, int *out_code, char *out_text, size_t text_bytes);
 void os_dll_close(void *handle);
+/* The same for a copy of the library at an absolute path, under another name in a temporary folder made for it, so that
+ * it has data of its own and the original can be replaced; what it needs is found in the original's folder. *out_copy:
+ * to be given to os_dll_copy_remove after os_dll_close. A failure leaves no copy behind. */
+int64_t os_dll_open_copy(const char *path, void **out_handle, void **out_copy, int *out_code, char *out_text,
+                         size_t text_bytes);
+void os_dll_copy_remove(void *copy);
 /* Address of an export by name, or (name NULL) by ordinal. 0, or an error number. */
 int64_t os_dll_symbol(void *handle, const char *name, unsigned ordinal, void **out_address);
 /* Whether exports have ordinals here. */

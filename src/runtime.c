@@ -10,6 +10,7 @@
 #include "clock.h"
 #include "deadlock.h"
 #include "error.h"
+#include "local.h"
 #include "panic.h"
 #include "scheduler.h"
 #include "stack.h"
@@ -259,6 +260,7 @@ int pintle_stop(int64_t deadline_ns) {
 static void main_entry(void *arg) {
     struct main_call *call = arg;
     call->value = call->fn(call->arg);
+    locals_end(pintle_self()); /* while its thread still runs tasks */
     atomic_store_release(&sched.main_done, 1);
     thread_unpark(sched.home);
 }

@@ -42,6 +42,7 @@ struct sched {
     uint32_t lent_now, lent_computing;
     _Atomic uint32_t processors_used; /* indices below it have been in use */
     bool thread_wanted;               /* somebody found no spare */
+    _Atomic uint32_t top_ups;         /* spares_top_up: how many wait for spares */
     /* Constant while running. */
     struct processor *processors;
     uint32_t processor_count; /* without those to lend, which come behind */
@@ -120,6 +121,13 @@ void maker_stop(void);
  * touch the scheduler is left; false if at the
  * deadline (os_now_ns's clock) those that are left are in task code. */
 bool threads_stop(int64_t os_deadline_ns);
+
+/* ---- top_up.c ---- */
+
+/* Before a library is loaded or unloaded: has spare threads made. Waits for them, as a task does, at most a second. */
+void spares_top_up(void);
+/* How many spares the maker keeps while somebody waits for that. */
+static inline uint32_t spares_topped_up(void) { return sched.processor_count + 2; }
 
 /* ---- monitor.c ---- */
 
