@@ -18,7 +18,9 @@ struct slab {
     char *base;
     size_t bytes;
     uint32_t count;          /* of stacks */
-    _Atomic uint32_t carved; /* of those, ever taken; release after the record is ready */
+    uint32_t prepared;       /* of those, by os_stacks_prepare, */
+    size_t limit_offset;     /* whose last batch's limits lie so far above the stacks' ends */
+    _Atomic uint32_t carved; /* ever taken; release after the record is ready */
     int size_class;
 };
 
@@ -28,6 +30,7 @@ static struct pool {
     struct slab *slabs; /* newest first: only the first has stacks left to carve */
 } pools[CLASSES];
 static _Atomic uint64_t held_bytes;
+static _Atomic uint32_t stacks; /* prepared, of all classes; a hint for os_stacks_prepare */
 
 static size_t class_bytes(int size_class) { return (size_t)1 << (SMALLEST_SHIFT + size_class); }
 
@@ -62,35 +65,50 @@ static int slab_new_locked(struct pool *pool, int size_class) {
     return 0;
 }
 
-static int carve_locked(struct pool *pool, int size_class, struct pintle_task **out) {
-    struct slab *slab = pool->slabs;
-    size_t bytes = class_bytes(size_class);
-    struct pintle_task *task;
-    uint32_t index;
+static int prepare_locked(struct slab *slab, size_t bytes) {
+    char *base = slab->base + slab->prepared * bytes;
+    uint32_t count = slab->count - slab->prepared;
     void *limit;
-    int os_code;
-    if (slab == NULL || atomic_load_relaxed(&slab->carved) == slab->count) {
-        int result = slab_new_locked(pool, size_class);
-        if (result != 0) return result;
-        slab = pool->slabs;
-    }
-    index = atomic_load_relaxed(&slab->carved);
-    os_code = os_stack_prepare(slab->base + index * bytes, bytes, TOP_BYTES, &limit);
+    int os_code = os_stacks_prepare(base, bytes, TOP_BYTES, atomic_load_relaxed(&stacks), &count, &limit);
     if (os_code != 0) {
         char message[128];
         os_error_text(os_code, message, sizeof message);
         return error_set(PINTLE_ENOMEM, os_code, "no memory for a task's stack of %zu bytes: %s", bytes, message);
     }
+    slab->limit_offset = (size_t)((char *)limit - base);
+    slab->prepared += count;
+    atomic_add_relaxed(&stacks, count);
+    return 0;
+}
+
+static int carve_locked(struct pool *pool, int size_class, struct pintle_task **out) {
+    struct slab *slab = pool->slabs;
+    size_t bytes = class_bytes(size_class);
+    struct pintle_task *task;
+    uint32_t index;
+    int result;
+    if (slab == NULL || atomic_load_relaxed(&slab->carved) == slab->count) {
+        if ((result = slab_new_locked(pool, size_class)) != 0) return result;
+        slab = pool->slabs;
+    }
+    index = atomic_load_relaxed(&slab->carved);
+    if (index == slab->prepared && (result = prepare_locked(slab, bytes)) != 0) return result;
     task = record_at(slab, index);
     memset(task, 0, sizeof *task);
     task->stack_base = task;
-    task->stack_limit = limit;
     task->stack_reserve = slab->base + index * bytes;
+    task->stack_limit = (char *)task->stack_reserve + slab->limit_offset;
     task->stack_guarantee = OS_STACK_GUARANTEE_BYTES;
     task->size_class = (uint8_t)size_class;
     atomic_store_release(&slab->carved, index + 1); /* pairs with stack_each_task */
     *out = task;
     return 0;
+}
+
+static struct pintle_task *pop(struct pintle_task **list) {
+    struct pintle_task *task = *list;
+    if (task != NULL) *list = task->next;
+    return task;
 }
 
 int stack_take(int size_class, struct pintle_task **out) {
@@ -99,12 +117,8 @@ int stack_take(int size_class, struct pintle_task **out) {
     int result = 0;
     pool->lock.rank = RANK_POOL;
     lock_acquire(&pool->lock);
-    task = pool->free;
-    if (task != NULL) {
-        pool->free = task->next;
-    } else {
-        result = carve_locked(pool, size_class, &task);
-    }
+    task = pop(&pool->free);
+    if (task == NULL) result = carve_locked(pool, size_class, &task);
     lock_release(&pool->lock);
     *out = result == 0 ? task : NULL;
     return result;
@@ -156,6 +170,7 @@ void stack_destroy(void) {
         pool->free = NULL;
     }
     atomic_store_relaxed(&held_bytes, 0);
+    atomic_store_relaxed(&stacks, 0);
 }
 
 /* C11's aligned_alloc is missing on Windows. The word before the block remembers what malloc gave. */

@@ -8,7 +8,8 @@
  *
  * Sizes are powers of two from 64 KB (classes). Small ones are carved from slabs of 16 MB; nothing is given back to the
  * system before the runtime has stopped (records are type-stable: task.h).
- * Threads: any. Locks: one for each class (RANK_POOL). Tests: tests/api/test_task.c. */
+ * Threads: any. Locks: one for each class (RANK_POOL).
+ * Tests: tests/api/test_task.c, tests/api/test_many.c. */
 #ifndef PINTLE_SRC_STACK_H
 #define PINTLE_SRC_STACK_H
 

@@ -267,6 +267,29 @@ CASE(stack_small_use_commits_the_top_only) {
     os_release(slab, STACK_BYTES);
 }
 
+static void state_assert(char *address, DWORD state, DWORD protect) {
+    MEMORY_BASIC_INFORMATION memory;
+    ck_assert_uint_eq(VirtualQuery(address, &memory, sizeof memory), sizeof memory);
+    ck_assert_uint_eq(memory.State, state);
+    if (state == MEM_COMMIT) ck_assert_uint_eq(memory.Protect, protect);
+}
+
+CASE(stacks_of_a_group_are_committed_but_for_their_guard) {
+    uint32_t count = 64;
+    void *limit = NULL;
+    char *slab = os_reserve((size_t)count * STACK_BYTES);
+    ck_assert_int_eq(os_stacks_prepare(slab, STACK_BYTES, TOP_BYTES, 1000000, &count, &limit), 0);
+    if (GetProcAddress(GetModuleHandleW(L"ntdll.dll"), "wine_get_version") == NULL) {
+        ck_assert_uint_eq(count, 1); /* Windows: no need of groups, which would be committed */
+    } else {
+        ck_assert_uint_eq(count, (2 << 20) / STACK_BYTES);
+        state_assert(slab, MEM_RESERVE, 0);
+        for (size_t at = os_page_bytes(); at < (size_t)count * STACK_BYTES; at += os_page_bytes())
+            state_assert(slab + at, MEM_COMMIT, PAGE_READWRITE);
+    }
+    os_release(slab, 64 * STACK_BYTES);
+}
+
 CASE(release_gives_all_back) {
     MEMORY_BASIC_INFORMATION memory;
     void *limit;
