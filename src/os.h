@@ -54,6 +54,9 @@ int os_stack_prepare(void *base, size_t bytes, size_t top_bytes, void **out_limi
  * so far) has reached a few thousand: an overflow then runs into the neighbour below. */
 int os_stacks_prepare(void *base, size_t bytes, size_t top_bytes, uint32_t already, uint32_t *inout_count,
                       void **out_limit);
+/* Gives the memory below the top top_bytes of a prepared stack back, if it has any; what was there is lost. On failure the
+ * stack is as before. *inout_limit: the lowest committed address before and after. Nobody uses the stack meanwhile. */
+int os_stack_trim(void *base, size_t bytes, size_t top_bytes, void **inout_limit);
 size_t os_page_bytes(void);
 /* What the system keeps of a stack for whoever handles its overflow, on threads and tasks alike, so that a switch seldom
  * has to write it. Exception dispatch alone takes up to 12 KB (AMX registers). */

@@ -10,7 +10,9 @@ enum {
     SLAB_BYTES = 16 << 20,
     TOP_BYTES = 8 << 10, /* committed at once: the record and a first frame or two */
     COLORS = 8,
-    COLOR_BYTES = 2 * CACHE_LINE
+    COLOR_BYTES = 2 * CACHE_LINE,
+    TRIM_BATCH = 32, /* stacks that are out of the pool while they are trimmed */
+    TRIM_MOST = 2048 /* in one stack_trim_idle */
 };
 
 struct slab {
@@ -24,9 +26,12 @@ struct slab {
     int size_class;
 };
 
+/* A free stack is in one of three lists, and taken from the first that has one. `free` gets what is given back; each
+ * stack_trim_idle moves it to `cold`; what the next one still finds there, it trims and moves to `trimmed`. So a stack is
+ * trimmed once, after it has not been used between two of those calls. */
 static struct pool {
     struct lock lock;
-    struct pintle_task *free;
+    struct pintle_task *free, *cold, *trimmed;
     struct slab *slabs; /* newest first: only the first has stacks left to carve */
 } pools[CLASSES];
 static _Atomic uint64_t held_bytes;
@@ -118,6 +123,8 @@ int stack_take(int size_class, struct pintle_task **out) {
     pool->lock.rank = RANK_POOL;
     lock_acquire(&pool->lock);
     task = pop(&pool->free);
+    if (task == NULL) task = pop(&pool->cold);
+    if (task == NULL) task = pop(&pool->trimmed);
     if (task == NULL) result = carve_locked(pool, size_class, &task);
     lock_release(&pool->lock);
     *out = result == 0 ? task : NULL;
@@ -130,6 +137,45 @@ void stack_give(int size_class, struct pintle_task *first, struct pintle_task *l
     last->next = pool->free;
     pool->free = first;
     lock_release(&pool->lock);
+}
+
+/* Takes up to TRIM_BATCH cold stacks, trims them, and puts them into `trimmed`; how many they were. */
+static uint32_t trim_batch(struct pool *pool, size_t bytes) {
+    struct pintle_task *first = NULL, *last = NULL, *task;
+    uint32_t count = 0;
+    lock_acquire(&pool->lock);
+    while (count < TRIM_BATCH && (task = pop(&pool->cold)) != NULL) {
+        task->next = first;
+        first = task;
+        if (last == NULL) last = task;
+        count++;
+    }
+    lock_release(&pool->lock);
+    if (count == 0) return 0;
+    /* A failure leaves the stack as it was: there is nothing to do about it. */
+    for (task = first; task != NULL; task = task->next)
+        (void)os_stack_trim(task->stack_reserve, bytes, TOP_BYTES, &task->stack_limit);
+    lock_acquire(&pool->lock);
+    last->next = pool->trimmed;
+    pool->trimmed = first;
+    lock_release(&pool->lock);
+    return count;
+}
+
+void stack_trim_idle(void) {
+    uint32_t left = TRIM_MOST;
+    for (int size_class = 0; size_class < CLASSES; size_class++) {
+        struct pool *pool = &pools[size_class];
+        uint32_t trimmed;
+        pool->lock.rank = RANK_POOL;
+        while (left >= TRIM_BATCH && (trimmed = trim_batch(pool, class_bytes(size_class))) != 0) left -= trimmed;
+        lock_acquire(&pool->lock);
+        if (pool->cold == NULL) {
+            pool->cold = pool->free;
+            pool->free = NULL;
+        }
+        lock_release(&pool->lock);
+    }
 }
 
 void stack_each_task(void (*visit)(struct pintle_task *task)) {
@@ -167,7 +213,7 @@ void stack_destroy(void) {
             if (!holds_left_behind(slab)) os_release(slab->base, slab->bytes);
             free(slab);
         }
-        pool->free = NULL;
+        pool->free = pool->cold = pool->trimmed = NULL;
     }
     atomic_store_relaxed(&held_bytes, 0);
     atomic_store_relaxed(&stacks, 0);

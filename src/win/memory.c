@@ -61,3 +61,19 @@ int os_stacks_prepare(void *base, size_t bytes, size_t top_bytes, uint32_t alrea
     *inout_count = 1;
     return os_stack_prepare(base, bytes, top_bytes, out_limit);
 }
+
+/* The new guard first: with an old one below it the stack is still whole if that was all that worked. */
+int os_stack_trim(void *base, size_t bytes, size_t top_bytes, void **inout_limit) {
+    size_t page_bytes = os_page_bytes();
+    size_t committed_bytes = (top_bytes + page_bytes - 1) / page_bytes * page_bytes;
+    char *fresh = (char *)base + bytes - committed_bytes, *guard = fresh - page_bytes;
+    if ((char *)*inout_limit >= fresh) return 0;
+    if ((char *)*inout_limit == (char *)base + page_bytes) { /* of a group, or used to its end: stays committed */
+        void *reset = VirtualAlloc(*inout_limit, (size_t)(fresh - (char *)*inout_limit), MEM_RESET, PAGE_READWRITE);
+        return reset != NULL ? 0 : (int)GetLastError();
+    }
+    DWORD before;
+    if (!VirtualProtect(guard, page_bytes, PAGE_READWRITE | PAGE_GUARD, &before)) return (int)GetLastError();
+    *inout_limit = fresh;
+    return VirtualFree(base, (size_t)(guard - (char *)base), MEM_DECOMMIT) ? 0 : (int)GetLastError();
+}

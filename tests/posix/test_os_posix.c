@@ -200,6 +200,36 @@ CASE_TIMEOUT(stacks_on_older_kernel_may_be_many, 60) {
     ck_assert_str_eq(text, "before");
 }
 
+CASE(stack_trimmed_keeps_its_top_only) {
+    char *slab = slab_of_stacks(), *stack = slab + 7 * STACK_BYTES;
+    void *limit = stack + os_page_bytes();
+    memset(limit, 7, STACK_BYTES - os_page_bytes());
+    ck_assert_int_eq(os_stack_trim(stack, STACK_BYTES, 8192, &limit), 0);
+    ck_assert(limit == stack + os_page_bytes());
+    ck_assert_uint_eq(resident_pages(slab, (size_t)STACKS * STACK_BYTES), 8192 / os_page_bytes());
+    for (size_t at = STACK_BYTES - 8192; at < STACK_BYTES; at++) ck_assert_int_eq(stack[at], 7);
+    ck_assert_int_eq(stack[STACK_BYTES - 8193], 0);
+    ck_assert_int_eq(stack[os_page_bytes()], 0);
+    os_release(slab, (size_t)STACKS * STACK_BYTES);
+}
+
+CHILD(touch_guard_of_trimmed_stack) {
+    signal(SIGSEGV, SIG_DFL);
+    void *limit = NULL;
+    char *stack = os_reserve(STACK_BYTES);
+    if (stack == NULL || os_stack_prepare(stack, STACK_BYTES, 4096, &limit) != 0) os_exit(99);
+    memset(limit, 7, STACK_BYTES - os_page_bytes());
+    if (os_stack_trim(stack, STACK_BYTES, 4096, &limit) != 0) os_exit(98);
+    os_write_error("before", 6);
+    *(volatile char *)(stack + os_page_bytes() - 1) = 1;
+}
+
+CASE(stack_trimmed_still_has_its_guard) {
+    char text[64];
+    ck_assert_int_eq(child_run("touch_guard_of_trimmed_stack", text, sizeof text), 128 + 11);
+    ck_assert_str_eq(text, "before");
+}
+
 /* ---- Threads ---- */
 
 static pthread_key_t key;
