@@ -47,9 +47,8 @@ const (
 	wine  = "wine"
 )
 
-// wineBatch: each stack of a Windows task is two mappings of the Linux kernel under Wine, which allows a process 65,530
-// (vm.max_map_count).
-const wineBatch = 20000
+// wineBatch: what the mappings that the Linux kernel allows a process (vm.max_map_count, 65,530) leave room for under Wine.
+const wineBatch = 100000
 
 const millisecond = 1e6
 
@@ -103,7 +102,7 @@ var rows = []row{
 		slices: 200, warmup: 20, iterations: 10000, processors: 1, target: 5, floor: 4},
 	{name: "spawn_join", platform: wine, what: "spawn a task that does nothing, join it", peer: true,
 		slices: 200, warmup: 20, iterations: 5000, processors: 1, target: 5},
-	{name: "spawn_batch", platform: wine, what: "spawn 20,000, then join all, each; first batch of the process", peer: true,
+	{name: "spawn_batch", platform: wine, what: "spawn 100,000, then join all, each; first batch of the process", peer: true,
 		slices: 1, iterations: wineBatch, processors: 1, target: 5},
 	{name: "spawn_batch_2", platform: wine, what: "the same on two processors", run: "spawn_batch", peer: true,
 		slices: 1, iterations: wineBatch, processors: 2, target: 5},
@@ -113,7 +112,7 @@ var rows = []row{
 		slices: 30, warmup: 3, iterations: 100, processors: 1, target: 2},
 	{name: "fanout_sleep", platform: wine, what: "200 tasks, each in `Sleep(10)` of a DLL: wall of all", peer: true,
 		slices: 1, warmup: 1, iterations: 200, target: 2},
-	{name: "parked_bytes", platform: wine, what: "resident bytes for each of 20,000 parked tasks", peer: true,
+	{name: "parked_bytes", platform: wine, what: "resident bytes for each of 100,000 parked tasks", peer: true,
 		slices: 1, iterations: wineBatch, processors: 1, unit: "bytes"},
 	{name: "ticker_blocked", platform: wine, what: "delay of a 5 ms ticker while 200 calls block", peer: true,
 		slices: 400, iterations: 200, delays: true, against: []against{{name: "ticker_alone"}}},
