@@ -26,6 +26,10 @@ struct slab {
     int size_class;
 };
 
+#define POOL \
+    { .lock = LOCK_INIT(RANK_POOL) }
+#define POOLS_4 POOL, POOL, POOL, POOL
+
 /* A free stack is in one of three lists, and taken from the first that has one. `free` gets what is given back; each
  * stack_trim_idle moves it to `cold`; what the next one still finds there, it trims and moves to `trimmed`. So a stack is
  * trimmed once, after it has not been used between two of those calls. */
@@ -33,7 +37,7 @@ static struct pool {
     struct lock lock;
     struct pintle_task *free, *cold, *trimmed;
     struct slab *slabs; /* newest first: only the first has stacks left to carve */
-} pools[CLASSES];
+} pools[CLASSES] = {POOLS_4, POOLS_4, POOLS_4, POOLS_4};
 static _Atomic uint64_t held_bytes;
 static _Atomic uint32_t stacks; /* prepared, of all classes; a hint for os_stacks_prepare */
 
@@ -120,7 +124,6 @@ int stack_take(int size_class, struct pintle_task **out) {
     struct pool *pool = &pools[size_class];
     struct pintle_task *task;
     int result = 0;
-    pool->lock.rank = RANK_POOL;
     lock_acquire(&pool->lock);
     task = pop(&pool->free);
     if (task == NULL) task = pop(&pool->cold);
@@ -167,7 +170,6 @@ void stack_trim_idle(void) {
     for (int size_class = 0; size_class < CLASSES; size_class++) {
         struct pool *pool = &pools[size_class];
         uint32_t trimmed;
-        pool->lock.rank = RANK_POOL;
         while (left >= TRIM_BATCH && (trimmed = trim_batch(pool, class_bytes(size_class))) != 0) left -= trimmed;
         lock_acquire(&pool->lock);
         if (pool->cold == NULL) {
@@ -182,7 +184,6 @@ void stack_each_task(void (*visit)(struct pintle_task *task)) {
     for (int size_class = 0; size_class < CLASSES; size_class++) {
         struct pool *pool = &pools[size_class];
         struct slab *slab;
-        pool->lock.rank = RANK_POOL;
         lock_acquire(&pool->lock);
         slab = pool->slabs; /* slabs are only added, in front */
         lock_release(&pool->lock);
