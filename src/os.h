@@ -48,6 +48,15 @@ void os_release(void *base, size_t bytes);
  * the top top_bytes committed at once, the rest as touched (Windows: PAGE_GUARD growth, so the TEB's stack fields
  * must be base + bytes, *out_limit, base while code runs on it). *out_limit: the lowest committed address now. */
 int os_stack_prepare(void *base, size_t bytes, size_t top_bytes, void **out_limit);
+/* The same for neighbours: stack i is at base + i * bytes. Prepares *inout_count of them or fewer, at least one, and says
+ * how many; *out_limit is the first one's, the others' lie as far above their base. Where each guard is a mapping and
+ * the system bounds those (Linux before 6.13, Wine), only the lowest has a guard once `already` (the process's stacks
+ * so far) has reached a few thousand: an overflow then runs into the neighbour below. */
+int os_stacks_prepare(void *base, size_t bytes, size_t top_bytes, uint32_t already, uint32_t *inout_count,
+                      void **out_limit);
+/* Gives the memory below the top top_bytes of a prepared stack back, if it has any; what was there is lost. On failure the
+ * stack is as before. *inout_limit: the lowest committed address before and after. Nobody uses the stack meanwhile. */
+int os_stack_trim(void *base, size_t bytes, size_t top_bytes, void **inout_limit);
 size_t os_page_bytes(void);
 /* What the system keeps of a stack for whoever handles its overflow, on threads and tasks alike, so that a switch seldom
  * has to write it. Exception dispatch alone takes up to 12 KB (AMX registers). */

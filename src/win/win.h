@@ -57,6 +57,7 @@ typedef struct win_waits {
 typedef struct win_functions {
     win_waits waits;                      /* never NULL */
     bool coarse_waits;                    /* their time-outs end at ticks of 15.6 ms, and there are better timers */
+    bool mappings_are_few;                /* Wine: each change of protection takes one of 65,530 (memory.c) */
     bool dll_search_flags;                /* LOAD_LIBRARY_SEARCH_*: known where AddDllDirectory is */
     win_group_affinity_fn group_affinity; /* GetProcessGroupAffinity */
 } win_functions;

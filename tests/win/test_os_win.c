@@ -267,6 +267,53 @@ CASE(stack_small_use_commits_the_top_only) {
     os_release(slab, STACK_BYTES);
 }
 
+static void state_assert(char *address, DWORD state, DWORD protect) {
+    MEMORY_BASIC_INFORMATION memory;
+    ck_assert_uint_eq(VirtualQuery(address, &memory, sizeof memory), sizeof memory);
+    ck_assert_uint_eq(memory.State, state);
+    if (state == MEM_COMMIT) ck_assert_uint_eq(memory.Protect, protect);
+}
+
+CASE(stack_trimmed_is_as_it_was_when_prepared) {
+    descent d = {.bytes = 150 << 10};
+    char *stack = os_reserve(STACK_BYTES), *fresh = stack + STACK_BYTES - TOP_BYTES;
+    void *limit = run_on_prepared(stack, descend_on_stack, &d);
+    ck_assert((char *)limit < fresh);
+    fresh[0] = 7;
+    ck_assert_int_eq(os_stack_trim(stack, STACK_BYTES, TOP_BYTES, &limit), 0);
+    ck_assert(limit == fresh);
+    ck_assert_int_eq(fresh[0], 7);
+    state_assert(fresh, MEM_COMMIT, PAGE_READWRITE);
+    state_assert(fresh - os_page_bytes(), MEM_COMMIT, PAGE_READWRITE | PAGE_GUARD);
+    for (char *page = stack; page < fresh - os_page_bytes(); page += os_page_bytes())
+        state_assert(page, MEM_RESERVE, 0);
+    ck_assert_int_eq(os_stack_trim(stack, STACK_BYTES, TOP_BYTES, &limit), 0); /* nothing left to do */
+    ck_assert(limit == fresh);
+    os_release(stack, STACK_BYTES);
+}
+
+CASE(stacks_of_a_group_have_a_guard_and_are_trimmed_by_content) {
+    uint32_t count = 64;
+    void *limit = NULL;
+    char *slab = os_reserve((size_t)count * STACK_BYTES);
+    ck_assert_int_eq(os_stacks_prepare(slab, STACK_BYTES, TOP_BYTES, 1000000, &count, &limit), 0);
+    if (GetProcAddress(GetModuleHandleW(L"ntdll.dll"), "wine_get_version") == NULL) {
+        ck_assert_uint_eq(count, 1); /* Windows: no need of groups, which would be committed */
+    } else {
+        ck_assert_uint_eq(count, (2 << 20) / STACK_BYTES);
+        state_assert(slab, MEM_RESERVE, 0);
+        for (size_t at = os_page_bytes(); at < (size_t)count * STACK_BYTES; at += os_page_bytes())
+            state_assert(slab + at, MEM_COMMIT, PAGE_READWRITE);
+        char *second = slab + STACK_BYTES, *fresh = second + STACK_BYTES - TOP_BYTES;
+        void *second_limit = second + ((char *)limit - slab);
+        memset(second, 7, STACK_BYTES);
+        ck_assert_int_eq(os_stack_trim(second, STACK_BYTES, TOP_BYTES, &second_limit), 0);
+        ck_assert_int_eq(fresh[0], 7);
+        ck_assert_int_eq(fresh[-1], 0);
+    }
+    os_release(slab, 64 * STACK_BYTES);
+}
+
 CASE(release_gives_all_back) {
     MEMORY_BASIC_INFORMATION memory;
     void *limit;
