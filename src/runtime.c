@@ -103,6 +103,7 @@ static int start_locked(const pintle_options *options, size_t size, bool library
     lock_init(&sched.lock, RANK_SCHED);
     sched.library_mode = library_mode;
     deadlock_reset();
+    error_forget_tasks();
     if ((result = options_read(options, size)) != 0) return result;
     if ((result = os_self_init()) != 0) {
         return error_set(PINTLE_ELIMIT, result, "the system has no thread-local slot left (error %d)", result);
