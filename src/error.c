@@ -6,6 +6,7 @@
 #include "error.h"
 
 #include "lock.h"
+#include "memory.h"
 #include "os.h"
 #include "scheduler.h"
 
@@ -101,7 +102,7 @@ static void store(int code, int64_t os_code, const char *format, va_list argumen
     error.code = code;
     error.os_code = os_code;
     vsnprintf(error.text, sizeof error.text, format, arguments);
-    if (task != NULL && task->error == NULL) task->error = calloc(1, sizeof *task->error);
+    if (task != NULL && task->error == NULL) task->error = memory_alloc(sizeof *task->error);
     if (task != NULL && task->error != NULL) {
         *task->error = error;
     } else {

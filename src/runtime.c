@@ -10,6 +10,8 @@
 #include "clock.h"
 #include "deadlock.h"
 #include "error.h"
+#include "fail.h"
+#include "memory.h"
 #include "panic.h"
 #include "scheduler.h"
 #include "stack.h"
@@ -28,6 +30,24 @@ static struct main_call {
 } main_call;
 
 /* ---- Options ---- */
+
+/* PINTLE_DEBUG=name=value,…: what debug builds know. Others ignore it. */
+static int debug_read(void) {
+    char text[256], *item = text;
+    if (!os_environment("PINTLE_DEBUG", text, sizeof text)) return 0;
+    while (item != NULL && *item != '\0') {
+        char *comma = strchr(item, ',');
+        if (comma != NULL) *comma = '\0';
+        if (strncmp(item, "fail=", 5) == 0 && !fail_parse(item + 5)) {
+            return error_set(PINTLE_EINVAL, 0,
+                             "PINTLE_DEBUG has '%s': use fail=N, or memory, reserve, thread, library or wait as in "
+                             "fail=thread:N, and N+ for all from there on",
+                             item);
+        }
+        item = comma != NULL ? comma + 1 : NULL;
+    }
+    return 0;
+}
 
 static int options_read(const pintle_options *options, size_t size) {
     char text[32];
@@ -64,7 +84,7 @@ static int options_read(const pintle_options *options, size_t size) {
 
 static int processors_make(void) {
     uint32_t count = sched.options.processors;
-    sched.processors = stack_aligned_alloc(count * sizeof *sched.processors);
+    sched.processors = memory_alloc_aligned(count * sizeof *sched.processors);
     if (sched.processors == NULL) return error_set(PINTLE_ENOMEM, 0, "no memory for %u processors", count);
     memset(sched.processors, 0, count * sizeof *sched.processors);
     sched.processor_count = count;
@@ -79,7 +99,7 @@ static int processors_make(void) {
 
 static void release_everything(void) {
     for (uint32_t i = 0; i < sched.processor_count; i++) timer_heap_destroy(&sched.processors[i].timers);
-    stack_aligned_free(sched.processors);
+    memory_free_aligned(sched.processors);
     sched.processors = NULL;
     sched.processor_count = 0;
     stack_destroy();
@@ -104,7 +124,7 @@ static int start_locked(const pintle_options *options, size_t size, bool library
     sched.library_mode = library_mode;
     deadlock_reset();
     error_forget_tasks();
-    if ((result = options_read(options, size)) != 0) return result;
+    if ((result = debug_read()) != 0 || (result = options_read(options, size)) != 0) return result;
     if ((result = os_self_init()) != 0) {
         return error_set(PINTLE_ELIMIT, result, "the system has no thread-local slot left (error %d)", result);
     }

@@ -19,6 +19,7 @@
  * Threads: any. Locks: sched.lock. Order: `handed` release / acquire carries the processor's plain fields.
  * Invariants: a thread is on the list exactly in state SPARE. Tests: tests/api/test_pin.c, tests/stress. */
 #include "error.h"
+#include "memory.h"
 #include "panic.h"
 #include "scheduler.h"
 #include "stack.h"
@@ -341,7 +342,7 @@ struct thread *thread_record_new_locked(void) {
     if (thread != NULL) {
         sched.free_threads = thread->next;
     } else {
-        thread = stack_aligned_alloc(sizeof *thread);
+        thread = memory_alloc_aligned(sizeof *thread);
         if (thread == NULL) return NULL;
         memset(thread, 0, sizeof *thread);
         thread->id = sched.all_threads != NULL ? sched.all_threads->id + 1 : 1;
@@ -370,7 +371,7 @@ void thread_records_destroy(void) {
     while (sched.all_threads != NULL) {
         struct thread *thread = sched.all_threads;
         sched.all_threads = thread->all_next;
-        if (atomic_load_relaxed(&thread->call) != CALL_LEFT_BEHIND) stack_aligned_free(thread);
+        if (atomic_load_relaxed(&thread->call) != CALL_LEFT_BEHIND) memory_free_aligned(thread);
     }
     sched.free_threads = NULL;
 }

@@ -8,6 +8,7 @@
 #include "clock.h"
 #include "deadlock.h"
 #include "error.h"
+#include "memory.h"
 #include "panic.h"
 #include "scheduler.h"
 #include "stack.h"
@@ -51,7 +52,7 @@ int task_new(struct processor *processor, pintle_fn *fn, void *arg, size_t stack
 void task_free(struct processor *processor, struct pintle_task *task) {
     int size_class = task->size_class;
     if (UNLIKELY(task->error != NULL)) {
-        free(task->error);
+        memory_free(task->error);
         task->error = NULL;
     }
     task_set_state(task, (enum task_state)atomic_load_relaxed(&task->state), TASK_IDLE);

@@ -77,7 +77,7 @@ bool os_environment(const char *name, char *out_value, size_t value_bytes) {
     SetLastError(0);
     DWORD length = GetEnvironmentVariableW(wide_name, value, COUNT_OF(value));
     bool found = length < COUNT_OF(value) && (length > 0 || GetLastError() == 0);
-    free(wide_name);
+    memory_free(wide_name);
     if (!found) return false;
     if (length == 0) value[0] = 0;
     int bytes = WideCharToMultiByte(CP_UTF8, 0, value, -1, NULL, 0, NULL, NULL);
