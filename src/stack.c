@@ -145,14 +145,23 @@ static bool holds_left_behind(const struct slab *slab) {
     return false;
 }
 
+/* Of tasks that have ended and that nobody has joined. */
+static void free_errors(const struct slab *slab) {
+    uint32_t carved = atomic_load_relaxed(&slab->carved);
+    for (uint32_t i = 0; i < carved; i++) memory_free(record_at(slab, i)->error);
+}
+
 void stack_destroy(void) {
     for (int size_class = 0; size_class < CLASSES; size_class++) {
         struct pool *pool = &pools[size_class];
         while (pool->slabs != NULL) {
             struct slab *slab = pool->slabs;
             pool->slabs = slab->next;
-            if (!holds_left_behind(slab)) os_release(slab->base, slab->bytes);
-            free(slab);
+            if (!holds_left_behind(slab)) {
+                free_errors(slab);
+                os_release(slab->base, slab->bytes);
+            }
+            memory_free(slab);
         }
         pool->free = NULL;
     }
