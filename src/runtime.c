@@ -213,10 +213,50 @@ static bool exit_locked(int64_t os_deadline_ns) {
     return true;
 }
 
-static pintle_task *left_task;
-static void remember_left(struct pintle_task *task) {
+enum { LEFT_NAMED = 3 };
+static struct {
+    char text[320];
+    size_t length;
+    uint64_t count;
+} left;
+
+static bool is_in_call(const struct pintle_task *task) {
+    for (struct thread *thread = thread_first(); thread != NULL; thread = thread->all_next) {
+        if (thread->task == task && call_state(atomic_load_relaxed(&thread->call)) != CALL_OUT) return true;
+    }
+    return false;
+}
+
+/* The tasks go on meanwhile: what is told of one may just have changed. */
+static void left_add(struct pintle_task *task) {
     enum task_state state = (enum task_state)atomic_load_relaxed(&task->state);
-    if (state != TASK_IDLE && state != TASK_DEAD) left_task = task;
+    const char *waits_for = task->waits_for, *what = ", which is ready to run", *in = "";
+    char name[sizeof task->name];
+    if (state == TASK_IDLE || state == TASK_DEAD || left.count++ >= LEFT_NAMED) return;
+    memcpy(name, task->name, sizeof name);
+    name[sizeof name - 1] = '\0';
+    if (state == TASK_RUNNING) what = is_in_call(task) ? " inside a foreign call" : ", which is running";
+    if (state == TASK_WAITING) {
+        what = " waiting in ";
+        in = waits_for != NULL ? waits_for : "?";
+    }
+    left.length += (size_t)snprintf(left.text + left.length, sizeof left.text - left.length, "%stask %llu%s%s%s%s%s",
+                                    left.count > 1 ? ", " : "", (unsigned long long)task->id,
+                                    name[0] != '\0' ? " '" : "", name, name[0] != '\0' ? "'" : "", what, in);
+}
+
+static int left_error(void) {
+    char more[32] = "";
+    left.count = 0;
+    left.length = 0;
+    left.text[0] = '\0';
+    stack_each_task(left_add);
+    if (left.count > LEFT_NAMED) {
+        snprintf(more, sizeof more, " and %llu more", (unsigned long long)(left.count - LEFT_NAMED));
+    }
+    return error_set(PINTLE_EBUSY, 0,
+                     "pintle_stop: %llu task%s left: %s%s; once they have ended it can be called again",
+                     (unsigned long long)left.count, left.count == 1 ? " is" : "s are", left.text, more);
 }
 
 int pintle_start_sized(const pintle_options *options, size_t size) {
@@ -248,13 +288,7 @@ int pintle_stop(int64_t deadline_ns) {
     } else {
         atomic_store_release(&sched.phase, PHASE_STOPPING);
         if (!wait_unlocked(clock_to_os(deadline_ns), false)) {
-            left_task = NULL;
-            stack_each_task(remember_left);
-            result = error_set(PINTLE_EBUSY, 0, "pintle_stop: %llu tasks are left, among them task %llu '%s'%s%s",
-                               (unsigned long long)tasks_live(), (unsigned long long)pintle_task_id(left_task),
-                               pintle_task_name(left_task),
-                               left_task != NULL && left_task->waits_for ? " waiting in " : "",
-                               left_task != NULL && left_task->waits_for ? left_task->waits_for : "");
+            result = left_error();
         } else {
             exit_locked(INT64_MAX);
             start_count = 0;
