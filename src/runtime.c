@@ -140,8 +140,9 @@ static int start_locked(const pintle_options *options, size_t size, bool library
     atomic_store_release(&sched.phase, PHASE_RUNNING);
     if ((result = maker_start()) == 0) {
         if ((result = monitor_start()) == 0) {
-            maker_ask();
-            return 0;
+            if ((result = maker_wait_first()) == 0) return 0;
+            atomic_store_release(&sched.phase, PHASE_EXITING);
+            monitor_stop();
         }
         atomic_store_release(&sched.phase, PHASE_EXITING);
         threads_stop(INT64_MAX);
@@ -313,7 +314,6 @@ static int home_make(struct thread **out_home) {
     int result;
     lock_acquire(&sched.lock);
     home = thread_record_new_locked();
-    sched.thread_count += home != NULL;
     lock_release(&sched.lock);
     if (home == NULL) return error_set(PINTLE_ENOMEM, 0, "no memory for the main thread's record");
     result = task_new(NULL, main_entry, &main_call, 0, &task);
@@ -395,7 +395,7 @@ void pintle_stats_get_sized(pintle_stats *out, size_t size) {
         stats.tasks_bytes = stack_bytes_held();
         stats.processors = sched.processor_count;
         stats.processors_idle = atomic_load_relaxed(&sched.idle_count);
-        stats.threads = sched.thread_count - (sched.home != NULL);
+        stats.threads = sched.thread_count;
         stats.threads_spare = sched.spare_count;
         stats.threads_started = atomic_load_relaxed(&sched.threads_started);
         stats.threads_refused = atomic_load_relaxed(&sched.threads_refused);

@@ -31,9 +31,9 @@ struct sched {
     alignas(CACHE_LINE) struct task_list global;
     struct processor *idle;
     struct thread *spares;
-    uint32_t spare_count, starting_count;        /* starting: made, not yet come by */
-    uint32_t thread_count;                       /* that count against max_threads */
-    struct thread *all_threads;                  /* only grows */
+    uint32_t spare_count, starting_count; /* starting: made, not yet come by */
+    uint32_t thread_count;                /* that count against max_threads: not the home, which runs one task only */
+    struct thread *all_threads;           /* only grows */
     struct thread *free_threads, *ended_threads; /* ended: for the maker to join */
     uint32_t live_count;                         /* OS threads that we started and have not joined */
     uint32_t left_behind_count;
@@ -105,6 +105,8 @@ bool thread_wait_for_processor(struct thread *thread);
 void maker_ask(void);
 /* Starts and ends the maker. */
 int maker_start(void);
+/* Until there is a thread for tasks; PINTLE_ELIMIT: the system makes none. */
+int maker_wait_first(void);
 void maker_stop(void);
 /* PHASE_EXITING: ends all threads that come by, leaves those behind that are in foreign calls; true if none that can
  * touch the scheduler is left; false if at the

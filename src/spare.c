@@ -25,13 +25,23 @@
 #include "stack.h"
 
 enum { PARKER_EMPTY, PARKER_TOKEN, PARKER_SLEEPS };
-enum { SPIN_LIMIT = 200, DEFAULT_MAX_THREADS = 10000, GLOBAL_INTERVAL = 61, SPARES = 1, SPARES_WANTED = 4 };
+enum {
+    SPIN_LIMIT = 200,
+    DEFAULT_MAX_THREADS = 10000,
+    GLOBAL_INTERVAL = 61,
+    SPARES = 1,
+    SPARES_WANTED = 4,
+    FIRST_TRIES = 6
+};
 
 static struct {
     os_thread os;
-    _Atomic uint32_t word;  /* 1: asked */
-    _Atomic uint32_t ended; /* counts threads that ended; waited on when stopping */
+    _Atomic uint32_t word;    /* 1: asked */
+    _Atomic uint32_t ended;   /* counts threads that ended; waited on when stopping */
+    _Atomic uint32_t tries;   /* counts attempts to make a thread; waited on when starting */
+    _Atomic int refused_code; /* why the last one was refused */
     bool stops;
+    bool has_warned; /* that max_threads is reached */
 } maker;
 
 /* ---- Parking ---- */
@@ -67,6 +77,8 @@ void thread_unpark(struct thread *thread) {
 static uint32_t max_threads(void) {
     return sched.options.max_threads != 0 ? sched.options.max_threads : DEFAULT_MAX_THREADS;
 }
+
+static bool is_at_max_threads_locked(void) { return sched.thread_count >= max_threads(); }
 
 void idle_put_locked(struct processor *processor, struct thread *waiter) {
     CHECK(!processor->is_idle);
@@ -110,7 +122,7 @@ struct thread *spare_take_locked(void) {
     struct thread *thread = sched.spares;
     if (thread == NULL) {
         sched.thread_wanted = true;
-        if (sched.thread_count >= max_threads()) atomic_add_relaxed(&sched.waits_for_thread, 1);
+        if (is_at_max_threads_locked()) atomic_add_relaxed(&sched.waits_for_thread, 1);
     } else {
         sched.spares = thread->next;
         if (thread->next != NULL) thread->next->previous = NULL;
@@ -462,18 +474,31 @@ static void dispatch(void) {
     }
 }
 
+static void maker_tried(int os_code) {
+    atomic_store_relaxed(&maker.refused_code, os_code);
+    atomic_add_seq_cst(&maker.tries, 1);
+    os_wake_word_all(&maker.tries);
+}
+
 enum make_result { MAKE_ENOUGH, MAKE_DONE, MAKE_REFUSED };
+
+static void warn_of_max_threads(void) {
+    if (maker.has_warned || atomic_load_relaxed(&sched.waits_for_thread) == 0) return;
+    maker.has_warned = true;
+    report_warning("max_threads = %u is reached: tasks wait for a thread", max_threads());
+}
 
 static enum make_result make_one(void) {
     struct thread *thread;
     uint32_t enough;
+    int os_code = 0;
     lock_acquire(&sched.lock);
     enough = sched.thread_wanted ? SPARES_WANTED : SPARES;
     if (sched_phase() == PHASE_EXITING || sched.spare_count + sched.starting_count >= enough) {
         lock_release(&sched.lock);
         return MAKE_ENOUGH;
     }
-    if (sched.thread_count >= max_threads()) {
+    if (is_at_max_threads_locked()) {
         lock_release(&sched.lock);
         return MAKE_ENOUGH; /* the next that becomes spare looks */
     }
@@ -484,11 +509,13 @@ static enum make_result make_one(void) {
         sched.live_count++;
     }
     lock_release(&sched.lock);
-    if (thread != NULL && os_thread_start(&thread->os, thread_main, thread) == 0) {
+    if (thread != NULL && (os_code = os_thread_start(&thread->os, thread_main, thread)) == 0) {
         atomic_add_relaxed(&sched.threads_started, 1);
+        maker_tried(0);
         return MAKE_DONE;
     }
     atomic_add_relaxed(&sched.threads_refused, 1);
+    maker_tried(os_code);
     if (thread != NULL) {
         lock_acquire(&sched.lock);
         sched.thread_count--;
@@ -509,6 +536,7 @@ static void maker_main(void *arg) {
         join_ended();
         dispatch();
         while ((made = make_one()) == MAKE_DONE) back_off_ns = 1000000;
+        warn_of_max_threads();
         if (atomic_load_acquire((_Atomic bool *)&maker.stops)) break;
         if (made == MAKE_REFUSED) {
             os_wait_word(&maker.word, 0, os_now_ns() + back_off_ns);
@@ -521,12 +549,30 @@ static void maker_main(void *arg) {
 }
 
 int maker_start(void) {
+    char message[128];
     int os_code;
     atomic_store_relaxed(&maker.word, 0);
-    maker.stops = false;
+    atomic_store_relaxed(&maker.tries, 0);
+    maker.stops = maker.has_warned = false;
     os_code = os_thread_start(&maker.os, maker_main, NULL);
     if (os_code == 0) return 0;
-    return error_set(PINTLE_ELIMIT, os_code, "the system made no thread for the runtime (error %d)", os_code);
+    os_error_text(os_code, message, sizeof message);
+    return error_set(PINTLE_ELIMIT, os_code, "the system makes no thread for the runtime: %s", message);
+}
+
+int maker_wait_first(void) {
+    char message[128];
+    int os_code;
+    for (uint32_t tries = 0; tries < FIRST_TRIES; tries = atomic_load_acquire(&maker.tries)) {
+        if (atomic_load_relaxed(&sched.threads_started) != 0) return 0;
+        os_wait_word(&maker.tries, tries, INT64_MAX);
+    }
+    if (atomic_load_relaxed(&sched.threads_started) != 0) return 0;
+    os_code = atomic_load_relaxed(&maker.refused_code);
+    snprintf(message, sizeof message, "no memory for its record");
+    if (os_code != 0) os_error_text(os_code, message, sizeof message);
+    return error_set(PINTLE_ELIMIT, os_code, "the system makes no thread for tasks (tried %d times): %s", FIRST_TRIES,
+                     message);
 }
 
 void maker_stop(void) {
