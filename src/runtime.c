@@ -138,15 +138,15 @@ static int start_locked(const pintle_options *options, size_t size, bool library
     }
     lock_release(&sched.lock);
     atomic_store_release(&sched.phase, PHASE_RUNNING);
-    if ((result = maker_start()) == 0) {
-        if ((result = monitor_start()) == 0) {
-            if ((result = maker_wait_first()) == 0) return 0;
-            atomic_store_release(&sched.phase, PHASE_EXITING);
-            monitor_stop();
-        }
+    if ((result = monitor_start()) == 0) {
+        bool makes = (result = maker_start()) == 0;
+        if (makes && (result = maker_wait_first()) == 0) return 0;
         atomic_store_release(&sched.phase, PHASE_EXITING);
-        threads_stop(INT64_MAX);
-        maker_stop();
+        monitor_stop();
+        if (makes) {
+            threads_stop(INT64_MAX);
+            maker_stop();
+        }
     }
     atomic_store_release(&sched.phase, PHASE_STOPPED);
     release_everything();
