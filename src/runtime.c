@@ -17,7 +17,7 @@
 #include "stack.h"
 #include "wait.h"
 
-enum { MOST_PROCESSORS = 1024, GRACE_MS = 1000, STUCK_MS = 20, EXIT_MS = 200 };
+enum { MOST_PROCESSORS = 1024, GRACE_MS = 1000, STUCK_MS = 20, EXIT_MS = 200, FIRST_TRIES = 6 };
 
 static struct lock runtime_lock = LOCK_INIT(RANK_RUNTIME);
 static uint32_t start_count;
@@ -108,6 +108,27 @@ static void release_everything(void) {
     if (sched.left_behind_count == 0) os_self_shutdown(); /* else the slot stays: they look there on their way out */
 }
 
+void maker_has_tried(int os_code) {
+    atomic_store_relaxed(&sched.refused_code, os_code);
+    atomic_add_seq_cst(&sched.thread_tries, 1);
+    os_wake_word_all(&sched.thread_tries);
+}
+
+static int first_thread_wait(void) {
+    char message[128];
+    int os_code;
+    for (uint32_t tries = 0; tries < FIRST_TRIES; tries = atomic_load_acquire(&sched.thread_tries)) {
+        if (atomic_load_relaxed(&sched.threads_started) != 0) return 0;
+        os_wait_word(&sched.thread_tries, tries, INT64_MAX);
+    }
+    if (atomic_load_relaxed(&sched.threads_started) != 0) return 0;
+    os_code = atomic_load_relaxed(&sched.refused_code);
+    snprintf(message, sizeof message, "no memory for its record");
+    if (os_code != 0) os_error_text(os_code, message, sizeof message);
+    return error_set(PINTLE_ELIMIT, os_code, "the system makes no thread for tasks (tried %d times): %s", FIRST_TRIES,
+                     message);
+}
+
 static int start_locked(const pintle_options *options, size_t size, bool library_mode) {
     int result;
     if (sched.processors != NULL) {
@@ -140,7 +161,7 @@ static int start_locked(const pintle_options *options, size_t size, bool library
     atomic_store_release(&sched.phase, PHASE_RUNNING);
     if ((result = monitor_start()) == 0) {
         bool makes = (result = maker_start()) == 0;
-        if (makes && (result = maker_wait_first()) == 0) return 0;
+        if (makes && (result = first_thread_wait()) == 0) return 0;
         atomic_store_release(&sched.phase, PHASE_EXITING);
         monitor_stop();
         if (makes) {

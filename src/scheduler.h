@@ -46,6 +46,8 @@ struct sched {
     bool library_mode;
     struct thread *home; /* the one that called pintle_run; NULL: library mode */
     _Atomic uint32_t main_done;
+    _Atomic uint32_t thread_tries; /* the maker's attempts; waited on when starting */
+    _Atomic int refused_code;      /* why the last one was refused */
     /* Figures. */
     _Atomic uint64_t retakes, threads_started, threads_refused, waits_for_thread, slow_leaves;
     _Atomic uint64_t outside_spawned, outside_handoffs; /* by threads without a processor */
@@ -105,8 +107,9 @@ bool thread_wait_for_processor(struct thread *thread);
 void maker_ask(void);
 /* Starts and ends the maker. */
 int maker_start(void);
-/* Until there is a thread for tasks; PINTLE_ELIMIT: the system makes none. */
-int maker_wait_first(void);
+/* The maker tells after each attempt to make a thread: the system's error number, 0: done. Who starts waits for it
+ * (runtime.c). */
+void maker_has_tried(int os_code);
 void maker_stop(void);
 /* PHASE_EXITING: ends all threads that come by, leaves those behind that are in foreign calls; true if none that can
  * touch the scheduler is left; false if at the

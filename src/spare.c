@@ -36,10 +36,8 @@ enum {
 
 static struct {
     os_thread os;
-    _Atomic uint32_t word;    /* 1: asked */
-    _Atomic uint32_t ended;   /* counts threads that ended; waited on when stopping */
-    _Atomic uint32_t tries;   /* counts attempts to make a thread; waited on when starting */
-    _Atomic int refused_code; /* why the last one was refused */
+    _Atomic uint32_t word;  /* 1: asked */
+    _Atomic uint32_t ended; /* counts threads that ended; waited on when stopping */
     bool stops;
     bool has_warned; /* that max_threads is reached */
 } maker;
@@ -474,19 +472,7 @@ static void dispatch(void) {
     }
 }
 
-static void maker_tried(int os_code) {
-    atomic_store_relaxed(&maker.refused_code, os_code);
-    atomic_add_seq_cst(&maker.tries, 1);
-    os_wake_word_all(&maker.tries);
-}
-
 enum make_result { MAKE_ENOUGH, MAKE_DONE, MAKE_REFUSED };
-
-static void warn_of_max_threads(void) {
-    if (maker.has_warned || atomic_load_relaxed(&sched.waits_for_thread) == 0) return;
-    maker.has_warned = true;
-    report_warning("max_threads = %u is reached: tasks wait for a thread", max_threads());
-}
 
 static enum make_result make_one(void) {
     struct thread *thread;
@@ -511,11 +497,11 @@ static enum make_result make_one(void) {
     lock_release(&sched.lock);
     if (thread != NULL && (os_code = os_thread_start(&thread->os, thread_main, thread)) == 0) {
         atomic_add_relaxed(&sched.threads_started, 1);
-        maker_tried(0);
+        maker_has_tried(0);
         return MAKE_DONE;
     }
     atomic_add_relaxed(&sched.threads_refused, 1);
-    maker_tried(os_code);
+    maker_has_tried(os_code);
     if (thread != NULL) {
         lock_acquire(&sched.lock);
         sched.thread_count--;
@@ -536,7 +522,10 @@ static void maker_main(void *arg) {
         join_ended();
         dispatch();
         while ((made = make_one()) == MAKE_DONE) back_off_ns = 1000000;
-        warn_of_max_threads();
+        if (!maker.has_warned && atomic_load_relaxed(&sched.waits_for_thread) != 0) {
+            maker.has_warned = true;
+            report_warning("max_threads = %u is reached: tasks wait for a thread", max_threads());
+        }
         if (atomic_load_acquire((_Atomic bool *)&maker.stops)) break;
         if (made == MAKE_REFUSED) {
             os_wait_word(&maker.word, 0, os_now_ns() + back_off_ns);
@@ -552,27 +541,11 @@ int maker_start(void) {
     char message[128];
     int os_code;
     atomic_store_relaxed(&maker.word, 0);
-    atomic_store_relaxed(&maker.tries, 0);
     maker.stops = maker.has_warned = false;
     os_code = os_thread_start(&maker.os, maker_main, NULL);
     if (os_code == 0) return 0;
     os_error_text(os_code, message, sizeof message);
     return error_set(PINTLE_ELIMIT, os_code, "the system makes no thread for the runtime: %s", message);
-}
-
-int maker_wait_first(void) {
-    char message[128];
-    int os_code;
-    for (uint32_t tries = 0; tries < FIRST_TRIES; tries = atomic_load_acquire(&maker.tries)) {
-        if (atomic_load_relaxed(&sched.threads_started) != 0) return 0;
-        os_wait_word(&maker.tries, tries, INT64_MAX);
-    }
-    if (atomic_load_relaxed(&sched.threads_started) != 0) return 0;
-    os_code = atomic_load_relaxed(&maker.refused_code);
-    snprintf(message, sizeof message, "no memory for its record");
-    if (os_code != 0) os_error_text(os_code, message, sizeof message);
-    return error_set(PINTLE_ELIMIT, os_code, "the system makes no thread for tasks (tried %d times): %s", FIRST_TRIES,
-                     message);
 }
 
 void maker_stop(void) {

@@ -218,7 +218,9 @@ CASE(debug_environment_refuses_and_a_wrong_one_is_named) {
     helper_set_environment("PINTLE_DEBUG", "fail=thread:1");
     ck_assert_int_eq(pintle_start(NULL), PINTLE_ELIMIT);
     helper_set_environment("PINTLE_DEBUG", "other=1,fail=memory:1");
-    ck_assert_int_eq(pintle_start(NULL), PINTLE_ENOMEM);
+    int code = pintle_start(NULL);
+    ck_assert_msg(code == PINTLE_ENOMEM || code == PINTLE_ELIMIT, "%d",
+                  code); /* on Windows the thread-local slot is first */
     helper_set_environment("PINTLE_DEBUG", "fail=thing:1");
     ck_assert_int_eq(pintle_start(NULL), PINTLE_EINVAL);
     pintle_error_get(&error);
