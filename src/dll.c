@@ -15,6 +15,7 @@
 #include "call.h"
 #include "clock.h"
 #include "error.h"
+#include "memory.h"
 #include "panic.h"
 #include "pintle/call.h"
 #include "scheduler.h"
@@ -63,14 +64,14 @@ static int native_open(struct open_request *request) {
 
 /* The record for a path, without the library. */
 static struct pintle_dll *dll_new(const char *path) {
-    struct pintle_dll *dll = calloc(1, sizeof *dll);
+    struct pintle_dll *dll = memory_alloc_zero(sizeof *dll);
     size_t path_bytes = strlen(path) + 1;
     if (dll == NULL) return NULL;
     lock_init(&dll->lock, RANK_DLL);
-    dll->path = malloc(path_bytes);
+    dll->path = memory_alloc(path_bytes);
     if (dll->path == NULL || drain_init(&dll->drain) != 0) {
-        free(dll->path);
-        free(dll);
+        memory_free(dll->path);
+        memory_free(dll);
         return NULL;
     }
     memcpy(dll->path, path, path_bytes);
@@ -82,12 +83,12 @@ static void dll_free(struct pintle_dll *dll) {
         while (dll->buckets[i] != NULL) {
             pintle_proc *proc = dll->buckets[i];
             dll->buckets[i] = proc->next;
-            free(proc);
+            memory_free(proc);
         }
     }
     drain_destroy(&dll->drain);
-    free(dll->path);
-    free(dll);
+    memory_free(dll->path);
+    memory_free(dll);
 }
 
 static int dll_open(pintle_dll **out, struct open_request *request, const char *function) {
@@ -201,7 +202,7 @@ static pintle_proc *dll_lookup(struct pintle_dll *dll, const char *name, uint32_
 /* Adds a proc, or finds that somebody was faster; NULL: no memory. */
 static pintle_proc *dll_add(struct pintle_dll *dll, const char *name, uint32_t flags, void *code) {
     size_t name_bytes = strlen(name) + 1, bucket = bucket_of(name);
-    pintle_proc *proc = malloc(sizeof *proc + name_bytes);
+    pintle_proc *proc = memory_alloc(sizeof *proc + name_bytes);
     if (proc == NULL) return NULL;
     char *copy = (char *)(proc + 1);
     memcpy(copy, name, name_bytes);
@@ -215,7 +216,7 @@ static pintle_proc *dll_add(struct pintle_dll *dll, const char *name, uint32_t f
     }
     lock_release(&dll->lock);
     if (faster == NULL) return proc;
-    free(proc);
+    memory_free(proc);
     return faster;
 }
 

@@ -9,6 +9,7 @@
 #include "local.h"
 
 #include "error.h"
+#include "memory.h"
 #include "scheduler.h"
 
 enum { LOCALS_MOST = 1024, ROUNDS_MOST = 4, GROWTH = 8 };
@@ -28,12 +29,12 @@ static _Atomic(struct pintle_local *) locals[LOCALS_MOST];
 
 int pintle_local_new(pintle_local **out, pintle_fn *destroy) {
     if (out == NULL) return error_set(PINTLE_EINVAL, 0, "pintle_local_new: out is NULL");
-    struct pintle_local *local = malloc(sizeof *local);
+    struct pintle_local *local = memory_alloc(sizeof *local);
     uint32_t number = atomic_load_relaxed(&local_count);
     if (local == NULL) return error_set(PINTLE_ENOMEM, 0, "pintle_local_new: no memory");
     do {
         if (number >= LOCALS_MOST) {
-            free(local);
+            memory_free(local);
             return error_set(PINTLE_ELIMIT, 0,
                              "pintle_local_new: %d have been made, and there are no more: make one for "
                              "each purpose, not for each task",
@@ -60,7 +61,7 @@ void *pintle_local_get(pintle_local *local) {
 /* Makes room for that number; false: no memory. */
 static bool grow(struct pintle_task *task, uint32_t number) {
     uint32_t before = task->locals != NULL ? task->locals->count : 0, count = (number / GROWTH + 1) * GROWTH;
-    struct local_values *larger = realloc(task->locals, sizeof *larger + count * sizeof larger->values[0]);
+    struct local_values *larger = memory_resize(task->locals, sizeof *larger + count * sizeof larger->values[0]);
     if (larger == NULL) return false;
     memset(&larger->values[before], 0, (count - before) * sizeof larger->values[0]);
     larger->count = count;
@@ -106,6 +107,6 @@ void locals_end(struct pintle_task *task) {
 }
 
 void locals_free(struct pintle_task *task) {
-    free(task->locals);
+    memory_free(task->locals);
     task->locals = NULL;
 }

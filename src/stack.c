@@ -2,6 +2,7 @@
 #include "stack.h"
 
 #include "error.h"
+#include "memory.h"
 #include "os.h"
 
 enum {
@@ -57,7 +58,7 @@ static struct pintle_task *record_at(const struct slab *slab, uint32_t index) {
 }
 
 static int slab_new_locked(struct pool *pool, int size_class) {
-    struct slab *slab = calloc(1, sizeof *slab);
+    struct slab *slab = memory_alloc_zero(sizeof *slab);
     size_t bytes = class_bytes(size_class);
     if (slab == NULL) return error_set(PINTLE_ENOMEM, 0, "no memory for a task");
     slab->bytes = bytes > SLAB_BYTES ? bytes : SLAB_BYTES;
@@ -65,7 +66,7 @@ static int slab_new_locked(struct pool *pool, int size_class) {
     slab->size_class = size_class;
     slab->base = os_reserve(slab->bytes);
     if (slab->base == NULL) {
-        free(slab);
+        memory_free(slab);
         return error_set(PINTLE_ENOMEM, 0, "no address space for a task's stack of %zu bytes", bytes);
     }
     slab->next = pool->slabs;
@@ -278,6 +279,12 @@ static bool holds_left_behind(const struct slab *slab) {
     return false;
 }
 
+/* Of tasks that have ended and that nobody has joined. */
+static void free_errors(const struct slab *slab) {
+    uint32_t carved = atomic_load_relaxed(&slab->carved);
+    for (uint32_t i = 0; i < carved; i++) memory_free(record_at(slab, i)->error);
+}
+
 void stack_destroy(void) {
     for (int size_class = 0; size_class < CLASSES; size_class++) {
         struct pool *pool = &pools[size_class];
@@ -285,28 +292,15 @@ void stack_destroy(void) {
             struct slab *slab = pool->slabs;
             pool->slabs = slab->next;
             if (!holds_left_behind(slab)) {
+                free_errors(slab);
                 for (uint32_t i = 0; i < atomic_load_relaxed(&slab->carved); i++)
                     SANITIZE_STACK_GONE(record_at(slab, i));
                 os_release(slab->base, slab->bytes);
             }
-            free(slab);
+            memory_free(slab);
         }
         pool->free = pool->cold = pool->trimmed = NULL;
     }
     atomic_store_relaxed(&held_bytes, 0);
     atomic_store_relaxed(&stacks, 0);
-}
-
-/* C11's aligned_alloc is missing on Windows. The word before the block remembers what malloc gave. */
-void *stack_aligned_alloc(size_t bytes) {
-    char *raw = malloc(bytes + CACHE_LINE + sizeof(void *));
-    uintptr_t aligned;
-    if (raw == NULL) return NULL;
-    aligned = ((uintptr_t)raw + sizeof(void *) + CACHE_LINE - 1) & ~(uintptr_t)(CACHE_LINE - 1);
-    ((void **)aligned)[-1] = raw;
-    return (void *)aligned;
-}
-
-void stack_aligned_free(void *pointer) {
-    if (pointer != NULL) free(((void **)pointer)[-1]);
 }

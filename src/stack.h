@@ -33,8 +33,4 @@ uint64_t stack_bytes_held(void);
 /* Gives everything back to the system: no task may be left. */
 void stack_destroy(void);
 
-/* Memory aligned to a cache line. */
-void *stack_aligned_alloc(size_t bytes);
-void stack_aligned_free(void *pointer);
-
 #endif

@@ -9,6 +9,7 @@
 #include "deadlock.h"
 #include "error.h"
 #include "local.h"
+#include "memory.h"
 #include "panic.h"
 #include "scheduler.h"
 #include "stack.h"
@@ -55,7 +56,7 @@ void task_free(struct processor *processor, struct pintle_task *task) {
     SANITIZE_STACK_FREE(task);
     task_poison(task);
     if (UNLIKELY(task->error != NULL)) {
-        free(task->error);
+        memory_free(task->error);
         task->error = NULL;
     }
     if (UNLIKELY(task->locals != NULL)) locals_free(task); /* it ended by a panic */

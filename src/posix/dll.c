@@ -14,6 +14,8 @@
 #include <unistd.h>
 
 #include "dll_copy.h"
+#include "fail.h"
+#include "os.h"
 
 /* What os_dll_open returns, put together in one place. */
 typedef struct failure {
@@ -117,6 +119,7 @@ int64_t os_dll_open(const char *path, bool system, void **out_handle, int *out_c
                     "or open it by its absolute path",
                     path);
     if (!system && !os_path_absolute(path)) return fail(f, PINTLE_EINVAL, EINVAL, "'%s' is not an absolute path", path);
+    if (fail_now(FAIL_LIBRARY)) return fail(f, PINTLE_EOS, ENOMEM, "library '%s' cannot be loaded: refused", path);
     *out_handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
     if (*out_handle != NULL) return 0;
     const char *message = dlerror();
@@ -164,6 +167,7 @@ void os_dll_close(void *handle) { dlclose(handle); }
 int64_t os_dll_symbol(void *handle, const char *name, unsigned ordinal, void **out_address) {
     (void)ordinal;
     if (name == NULL) return ENOSYS;
+    if (fail_now(FAIL_LIBRARY)) return ENOENT;
     *out_address = dlsym(handle, name);
     return *out_address == NULL ? ENOENT : 0;
 }

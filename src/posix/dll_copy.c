@@ -15,11 +15,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "memory.h"
+
 enum { LINKS_MOST = 10000, BLOCK_BYTES = 64 << 10 };
 
 /* errno of the failure; 0. */
 static int copy_bytes(int from, int to) {
-    char *block = malloc(BLOCK_BYTES);
+    char *block = memory_alloc(BLOCK_BYTES);
     int error = block == NULL ? ENOMEM : 0;
     while (error == 0) {
         ssize_t got = read(from, block, BLOCK_BYTES), written = 0;
@@ -28,7 +30,7 @@ static int copy_bytes(int from, int to) {
         for (ssize_t done = 0; error == 0 && done < got; done += written)
             if ((written = write(to, block + done, (size_t)(got - done))) < 0) error = errno;
     }
-    free(block);
+    memory_free(block);
     return error;
 }
 
@@ -64,7 +66,7 @@ void dll_copy_remove(char *copy) {
     *slash = '\0';
     folder_empty(copy);
     rmdir(copy);
-    free(copy);
+    memory_free(copy);
 }
 
 /* The copy itself, in a folder that is there. */
@@ -85,7 +87,7 @@ int dll_copy_make(const char *path, char **out_copy, bool *out_of_original) {
     struct stat status;
     int error = fstat(from, &status) != 0 ? errno : S_ISREG(status.st_mode) ? 0 : EISDIR;
     size_t bytes = strlen(temporary) + strlen(name) + sizeof "/pintle-XXXXXX/copy-";
-    char *copy = error == 0 ? malloc(bytes) : NULL;
+    char *copy = error == 0 ? memory_alloc(bytes) : NULL;
     if (copy == NULL) {
         close(from);
         return error == 0 ? ENOMEM : error;
@@ -94,7 +96,7 @@ int dll_copy_make(const char *path, char **out_copy, bool *out_of_original) {
     snprintf(copy, bytes, "%s/pintle-XXXXXX", temporary);
     if (mkdtemp(copy) == NULL) {
         error = errno;
-        free(copy);
+        memory_free(copy);
         close(from);
         return error;
     }

@@ -11,6 +11,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "fail.h"
 #include "os.h"
 
 #if !defined(MADV_GUARD_INSTALL)
@@ -42,7 +43,7 @@ static char *map_aligned(size_t bytes) {
 
 void *os_reserve(size_t bytes) {
     size_t page_bytes = os_page_bytes();
-    if (bytes == 0 || bytes > SIZE_MAX - page_bytes) return NULL;
+    if (bytes == 0 || bytes > SIZE_MAX - page_bytes || fail_now(FAIL_RESERVE)) return NULL;
     bytes = (bytes + page_bytes - 1) / page_bytes * page_bytes;
     char *base = map_aligned(bytes);
     if (base == NULL) return NULL;
@@ -65,6 +66,7 @@ static int guard_install(void *page, size_t page_bytes) {
 int os_stack_prepare(void *base, size_t bytes, size_t top_bytes, void **out_limit) {
     size_t page_bytes = os_page_bytes();
     if (bytes < 2 * page_bytes || top_bytes > bytes - page_bytes) return EINVAL;
+    if (fail_now(FAIL_RESERVE)) return ENOMEM;
     *out_limit = (char *)base + page_bytes; /* the kernel commits whatever is touched */
     return guard_install(base, page_bytes);
 }

@@ -7,6 +7,8 @@
  * Tests: tests/api/test_dll_copy.c. */
 #include "dll_explain.h"
 
+#include "memory.h"
+
 enum { FOLDERS_TRIED = 1000, NAME_UNITS = 64 };
 
 /* Of all copies of this process; in the names of their folders and files. */
@@ -55,8 +57,9 @@ wchar_t *dll_copy_make(const dll_failure *f, int64_t *out_error) {
                          (unsigned)atomic_add_relaxed(&number, 1), name);
     bool fits = added > 0;
     if (fits && CopyFileW(f->wide_path, path, TRUE)) {
-        wchar_t *copy = _wcsdup(path);
-        if (copy != NULL) return copy;
+        size_t bytes = (wcslen(path) + 1) * sizeof *path;
+        wchar_t *copy = memory_alloc(bytes);
+        if (copy != NULL) return memcpy(copy, path, bytes);
         SetLastError(ERROR_NOT_ENOUGH_MEMORY);
     }
     error = fits ? GetLastError() : ERROR_FILENAME_EXCED_RANGE;

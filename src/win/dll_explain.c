@@ -145,7 +145,7 @@ static bool find_missing(walk *w, const wchar_t *path, char *out_name, const cha
 static int64_t explain_dependency(const dll_failure *f, const wchar_t *path, DWORD error) {
     char name[NAME_BYTES], by_way_of[NAME_BYTES + 32] = "";
     const char *needed_by;
-    walk *w = malloc(sizeof *w);
+    walk *w = memory_alloc(sizeof *w);
     bool found = false;
     /* Wine looks for data in more folders than for code, so what it finds there may be missing all the same. */
     for (int strict = 0; w != NULL && strict < 2 && !found; strict++) {
@@ -153,7 +153,7 @@ static int64_t explain_dependency(const dll_failure *f, const wchar_t *path, DWO
         found = find_missing(w, path, name, &needed_by);
     }
     if (found && needed_by != NULL) snprintf(by_way_of, sizeof by_way_of, " (by way of '%s')", needed_by);
-    free(w);
+    memory_free(w);
     if (!found) return dll_fail_with_message(f, PINTLE_ENOTFOUND, error, "needs another DLL, which was not found");
     return dll_fail(f, PINTLE_ENOTFOUND, error,
                     "DLL '%s' needs '%s'%s, which was not found: put it into the same folder, or "

@@ -31,7 +31,7 @@ int64_t dll_fail_with_message(const dll_failure *f, int code, DWORD error, const
 
 /* ---- dll_copy.c ---- */
 
-/* Copies f->wide_path into a temporary folder made for it: the copy's path, to be given to free(). NULL: *out_error is
+/* Copies f->wide_path into a temporary folder made for it: the copy's path, to be given to memory_free(). NULL: *out_error is
  * the error number, code and text are written. */
 wchar_t *dll_copy_make(const dll_failure *f, int64_t *out_error);
 /* LoadLibraryExW of the copy; what it needs is looked for in the original's folder too. Where AddDllDirectory is. */

@@ -95,7 +95,7 @@ const win_functions *win_functions_get(void) {
 wchar_t *win_utf16(const char *text) {
     int units = MultiByteToWideChar(CP_UTF8, MB_ERR_INVALID_CHARS, text, -1, NULL, 0);
     if (units == 0) return NULL;
-    wchar_t *out = malloc((size_t)units * sizeof *out);
+    wchar_t *out = memory_alloc((size_t)units * sizeof *out);
     if (out == NULL) {
         SetLastError(ERROR_NOT_ENOUGH_MEMORY);
         return NULL;

@@ -22,7 +22,9 @@ size_t os_page_bytes(void) {
     return info.dwPageSize;
 }
 
-void *os_reserve(size_t bytes) { return VirtualAlloc(NULL, bytes, MEM_RESERVE, PAGE_READWRITE); }
+void *os_reserve(size_t bytes) {
+    return fail_now(FAIL_RESERVE) ? NULL : VirtualAlloc(NULL, bytes, MEM_RESERVE, PAGE_READWRITE);
+}
 
 void os_release(void *base, size_t bytes) {
     (void)bytes; /* a reservation is released whole */
@@ -35,6 +37,7 @@ int os_stack_prepare(void *base, size_t bytes, size_t top_bytes, void **out_limi
     if (committed_bytes == 0) committed_bytes = page_bytes;
     if (bytes < 3 * page_bytes || committed_bytes > bytes - 2 * page_bytes) return ERROR_INVALID_PARAMETER;
     char *limit = (char *)base + bytes - committed_bytes, *guard = limit - page_bytes;
+    if (fail_now(FAIL_RESERVE)) return ERROR_COMMITMENT_LIMIT;
     if (VirtualAlloc(guard, page_bytes + committed_bytes, MEM_COMMIT, PAGE_READWRITE) == NULL)
         return (int)GetLastError();
     DWORD before;

@@ -8,6 +8,8 @@
 #include <wchar.h>
 #include <windows.h>
 
+#include "fail.h"
+#include "memory.h"
 #include "os.h"
 
 /* ---- The TEB, the block that gs points to in every thread ---- */
@@ -73,7 +75,7 @@ HANDLE win_timer_create(void);
 
 /* ---- UTF-8 ---- */
 
-/* A copy in UTF-16, to be given to free(). NULL, and GetLastError(), if the text is not UTF-8 or memory is short. */
+/* A copy in UTF-16, to be given to memory_free(). NULL, and GetLastError(), if the text is not UTF-8 or memory is short. */
 wchar_t *win_utf16(const char *text);
 /* The text in UTF-8, cut at a character's end if it does not fit. */
 void win_utf8(const wchar_t *text, char *out_text, size_t text_bytes);

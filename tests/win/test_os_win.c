@@ -366,7 +366,7 @@ static const char *file_path(const char *name) {
     strcpy(strrchr(path, '\\'), "\\os_win");
     wchar_t *folder = win_utf16(path);
     CreateDirectoryW(folder, NULL);
-    free(folder);
+    memory_free(folder);
     strcat(strcat(path, "\\"), name);
     return path;
 }
@@ -374,7 +374,7 @@ static const char *file_path(const char *name) {
 static void file_write(const char *name, size_t count) {
     wchar_t *path = win_utf16(file_path(name));
     FILE *file = _wfopen(path, L"wb");
-    free(path);
+    memory_free(path);
     ck_assert_ptr_nonnull(file);
     ck_assert_uint_eq(fwrite(bytes, 1, count, file), count);
     fclose(file);
@@ -511,7 +511,7 @@ CASE(dll_with_rubbish_in_it_is_explained) {
         ck_assert_ptr_nonnull(strstr(text, "rubbish.dll"));
         if (round % 20 == 0) ck_assert_ptr_nonnull(strstr(text, "'missin.dll'"));
     }
-    free(path);
+    memory_free(path);
 }
 
 CASE(dll_without_its_function_says_so) {
@@ -532,7 +532,7 @@ CASE(dll_that_is_a_folder_is_named_so) {
     open_path(file_path("folder.x"), false);
     check_refused(PINTLE_EINVAL, "is a folder, not a DLL");
     ck_assert(RemoveDirectoryW(wide));
-    free(wide);
+    memory_free(wide);
 }
 
 CASE(dll_path_that_is_not_utf8_is_refused) {
@@ -568,7 +568,7 @@ CASE(dll_by_system_name_is_not_from_current_folder) {
     FreeLibrary(ordinary);
     open_path(name, true);
     ck_assert(SetCurrentDirectoryW(before));
-    free(path);
+    memory_free(path);
     check_refused(PINTLE_ENOTFOUND, "was not found in the system's folder");
 }
 
