@@ -1,5 +1,5 @@
-/* bench.h: what the rows of pintle_bench share. A row measures one thing: the time of one operation in nanoseconds,
- * one number for each slice of operations. */
+/* bench.h: what the rows of pintle_bench share. A row measures one thing: the time of one operation in nanoseconds (or
+ * what its description says), one number for each slice of operations. */
 #ifndef PINTLE_BENCH_H
 #define PINTLE_BENCH_H
 
@@ -22,7 +22,13 @@ struct bench_row {
 /* Tables that end with a NULL name. */
 extern const struct bench_row bench_rows_call[];     /* rows_call.c */
 extern const struct bench_row bench_rows_task[];     /* rows_task.c */
+extern const struct bench_row bench_rows_block[];    /* rows_block.c */
 extern const struct bench_row bench_rows_platform[]; /* rows_win.c, rows_posix.c */
+
+/* A foreign call that sleeps, as a program would make it: pintle_call on POSIX, pintle_syscall of Sleep on Windows. */
+void bench_block(unsigned milliseconds);
+/* The memory that this process has now. */
+unsigned long long bench_resident_bytes(void);
 
 /* Runs loop(context, plan->iterations) in slices; a slice counts as operations operations. */
 typedef void bench_loop_fn(void *context, unsigned iterations);

@@ -1,6 +1,7 @@
 /* pintle_bench.c: our side of the benchmarks: pintle_bench [options] ROW
  *
- * Prints one line of JSON: {"name", "unit", "processors", "samples": [nanoseconds of one operation, a slice each]}.
+ * Prints one line of JSON: {"name", "processors", "samples": [nanoseconds of one operation, a slice each]}; what another
+ * unit is in, its description in --help says.
  * peers/go is the same program in Go, driver/ runs the two by turns and compares them. */
 #include <getopt.h>
 #include <stdio.h>
@@ -10,7 +11,8 @@
 #include "bench.h"
 #include "pintle.h"
 
-static const struct bench_row *const tables[] = {bench_rows_call, bench_rows_task, bench_rows_platform};
+static const struct bench_row *const tables[] = {bench_rows_call, bench_rows_task, bench_rows_block,
+                                                 bench_rows_platform};
 
 struct job {
     const struct bench_row *row;
@@ -90,7 +92,7 @@ static void usage(FILE *to) {
                 "rows:\n");
     for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++) {
         for (const struct bench_row *row = tables[i]; row->name != NULL; row++) {
-            fprintf(to, "  %-16s%s\n", row->name, row->what);
+            fprintf(to, "  %-20s%s\n", row->name, row->what);
         }
     }
 }
@@ -141,7 +143,7 @@ int main(int argc, char **argv) {
     pintle_options runtime = {.size = sizeof runtime, .processors = job.plan.processors};
     bench_must(pintle_run(main_task, &job, &runtime), "pintle_run");
 
-    printf("{\"name\":\"%s\",\"unit\":\"ns\",\"processors\":%u,\"samples\":[", job.row->name, job.plan.processors);
+    printf("{\"name\":\"%s\",\"processors\":%u,\"samples\":[", job.row->name, job.plan.processors);
     for (unsigned i = 0; i < job.plan.slices; i++) printf("%s%.3f", i == 0 ? "" : ",", job.samples[i]);
     printf("]}\n");
     free(job.samples);

@@ -1,6 +1,27 @@
-/* rows_posix.c: rows that only POSIX systems have: none yet. */
-#include <stddef.h>
+/* rows_posix.c: what the rows need of a POSIX system; rows that only such systems have: none yet. */
+#include <errno.h>
+#include <stdio.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "bench.h"
+#include "pintle.h"
+
+static int sleep_in_call(void *milliseconds) {
+    unsigned left = *(const unsigned *)milliseconds;
+    struct timespec duration = {left / 1000, (long)(left % 1000) * 1000000};
+    while (nanosleep(&duration, &duration) != 0 && errno == EINTR) {}
+    return 0;
+}
+
+void bench_block(unsigned milliseconds) { pintle_call(sleep_in_call, &milliseconds); }
+
+unsigned long long bench_resident_bytes(void) {
+    unsigned long long all, resident;
+    FILE *file = fopen("/proc/self/statm", "r");
+    if (file == NULL || fscanf(file, "%llu %llu", &all, &resident) != 2) bench_fail(PINTLE_EOS, "/proc/self/statm");
+    fclose(file);
+    return resident * (unsigned long long)sysconf(_SC_PAGESIZE);
+}
 
 const struct bench_row bench_rows_platform[] = {{NULL, NULL, NULL}};

@@ -1,4 +1,9 @@
-/* rows_win.c: the pinned wrappers of Windows calls, with functions of noop.dll, which lies beside this program. */
+/* rows_win.c: the pinned wrappers of Windows calls, with functions of noop.dll, which lies beside this program; and what
+ * the rows need of Windows. */
+#include <windows.h>
+
+#include <psapi.h>
+
 #include "bench.h"
 #include "pintle.h"
 
@@ -47,6 +52,15 @@ static void syscall_plain(const struct plan *plan, double *out_ns) {
 
 static void syscall15_plain(const struct plan *plan, double *out_ns) {
     bench_measure(plan, out_ns, plan->iterations, plain15_loop, find_noop("noop15"));
+}
+
+void bench_block(unsigned milliseconds) { pintle_syscall((void *)(uintptr_t)Sleep, 1, milliseconds, 0, 0); }
+
+unsigned long long bench_resident_bytes(void) {
+    PROCESS_MEMORY_COUNTERS counters = {.cb = sizeof counters};
+    if (!K32GetProcessMemoryInfo(GetCurrentProcess(), &counters, sizeof counters))
+        bench_fail(PINTLE_EOS, "K32GetProcessMemoryInfo");
+    return counters.WorkingSetSize;
 }
 
 const struct bench_row bench_rows_platform[] = {

@@ -13,6 +13,7 @@
 #define PINTLE_H
 
 #include "pintle/base.h"
+#include "pintle/errno.h"
 #include "pintle/runtime.h"
 #include "pintle/task.h"
 #include "pintle/call.h"

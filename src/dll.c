@@ -15,8 +15,10 @@
 #include "call.h"
 #include "clock.h"
 #include "error.h"
+#include "memory.h"
 #include "panic.h"
 #include "pintle/call.h"
+#include "scheduler.h"
 
 enum {
     WORDS_MOST = 255,
@@ -29,43 +31,47 @@ enum {
 
 struct open_request {
     const char *path;
-    bool system;
-    void *native;
+    bool system, private_copy;
+    void *native, *copy;
     int64_t os_code;
     int code;
     char text[384];
 };
 
 static int open_in_call(void *arg) {
-    struct open_request *request = arg;
-    request->os_code = os_dll_open(request->path, request->system, &request->native, &request->code, request->text,
-                                   sizeof request->text);
+    struct open_request *r = arg;
+    if (r->private_copy)
+        r->os_code = os_dll_open_copy(r->path, &r->native, &r->copy, &r->code, r->text, sizeof r->text);
+    else
+        r->os_code = os_dll_open(r->path, r->system, &r->native, &r->code, r->text, sizeof r->text);
     return 0;
 }
 
-static int close_in_call(void *native) {
-    os_dll_close(native);
+static int close_in_call(void *arg) {
+    const struct pintle_dll *dll = arg;
+    os_dll_close(dll->native);
+    if (dll->copy != NULL) os_dll_copy_remove(dll->copy);
     return 0;
 }
 
-static int native_open(const char *path, bool system, void **out_native) {
-    struct open_request request = {.path = path, .system = system, .code = PINTLE_EOS};
-    pintle_call(open_in_call, &request);
-    if (request.native == NULL) return error_set(request.code, request.os_code, "%s", request.text);
-    *out_native = request.native;
-    return 0;
+/* Loads what the request says. */
+static int native_open(struct open_request *request) {
+    request->code = PINTLE_EOS;
+    spares_top_up();
+    pintle_call(open_in_call, request);
+    return request->native != NULL ? 0 : error_set(request->code, request->os_code, "%s", request->text);
 }
 
 /* The record for a path, without the library. */
 static struct pintle_dll *dll_new(const char *path) {
-    struct pintle_dll *dll = calloc(1, sizeof *dll);
+    struct pintle_dll *dll = memory_alloc_zero(sizeof *dll);
     size_t path_bytes = strlen(path) + 1;
     if (dll == NULL) return NULL;
     lock_init(&dll->lock, RANK_DLL);
-    dll->path = malloc(path_bytes);
+    dll->path = memory_alloc(path_bytes);
     if (dll->path == NULL || drain_init(&dll->drain) != 0) {
-        free(dll->path);
-        free(dll);
+        memory_free(dll->path);
+        memory_free(dll);
         return NULL;
     }
     memcpy(dll->path, path, path_bytes);
@@ -77,30 +83,34 @@ static void dll_free(struct pintle_dll *dll) {
         while (dll->buckets[i] != NULL) {
             pintle_proc *proc = dll->buckets[i];
             dll->buckets[i] = proc->next;
-            free(proc);
+            memory_free(proc);
         }
     }
     drain_destroy(&dll->drain);
-    free(dll->path);
-    free(dll);
+    memory_free(dll->path);
+    memory_free(dll);
 }
 
-static int dll_open(pintle_dll **out, const char *path, bool system, const char *function) {
+static int dll_open(pintle_dll **out, struct open_request *request, const char *function) {
+    const char *path = request->path;
     if (out == NULL) return error_set(PINTLE_EINVAL, 0, "%s: out is NULL", function);
     if (path == NULL || path[0] == '\0') return error_set(PINTLE_EINVAL, 0, "%s: no name is given", function);
     struct pintle_dll *dll = dll_new(path);
     if (dll == NULL) return error_set(PINTLE_ENOMEM, 0, "%s: no memory for DLL '%s'", function, path);
-    int code = native_open(path, system, &dll->native);
+    int code = native_open(request);
     if (code != 0) {
         dll_free(dll);
         return code;
     }
+    dll->native = request->native;
+    dll->copy = request->copy;
     *out = dll;
     return 0;
 }
 
 int pintle_dll_open(pintle_dll **out, const char *path, unsigned flags) {
-    if (flags != 0) {
+    struct open_request request = {.path = path, .private_copy = (flags & PINTLE_DLL_PRIVATE_COPY) != 0};
+    if ((flags & ~(unsigned)PINTLE_DLL_PRIVATE_COPY) != 0) {
         return error_set(PINTLE_ENOTSUP, 0, "pintle_dll_open: this version has no flag 0x%x (DLL '%s')", flags,
                          path == NULL ? "" : path);
     }
@@ -110,11 +120,12 @@ int pintle_dll_open(pintle_dll **out, const char *path, unsigned flags) {
                          "pintle_dll_open_system",
                          path);
     }
-    return dll_open(out, path, false, "pintle_dll_open");
+    return dll_open(out, &request, "pintle_dll_open");
 }
 
 int pintle_dll_open_system(pintle_dll **out, const char *name) {
-    return dll_open(out, name, true, "pintle_dll_open_system");
+    struct open_request request = {.path = name, .system = true};
+    return dll_open(out, &request, "pintle_dll_open_system");
 }
 
 void *pintle_dll_native(pintle_dll *dll) { return dll == NULL ? NULL : dll->native; }
@@ -191,7 +202,7 @@ static pintle_proc *dll_lookup(struct pintle_dll *dll, const char *name, uint32_
 /* Adds a proc, or finds that somebody was faster; NULL: no memory. */
 static pintle_proc *dll_add(struct pintle_dll *dll, const char *name, uint32_t flags, void *code) {
     size_t name_bytes = strlen(name) + 1, bucket = bucket_of(name);
-    pintle_proc *proc = malloc(sizeof *proc + name_bytes);
+    pintle_proc *proc = memory_alloc(sizeof *proc + name_bytes);
     if (proc == NULL) return NULL;
     char *copy = (char *)(proc + 1);
     memcpy(copy, name, name_bytes);
@@ -205,7 +216,7 @@ static pintle_proc *dll_add(struct pintle_dll *dll, const char *name, uint32_t f
     }
     lock_release(&dll->lock);
     if (faster == NULL) return proc;
-    free(proc);
+    memory_free(proc);
     return faster;
 }
 
@@ -278,12 +289,13 @@ static _Atomic(void *) *code_of(pintle_proc *proc) { return (_Atomic(void *) *)&
 /* Whoever comes first binds; the others find the same address. The DLL is never closed, so a second load of it by a
  * racing binder only raises a count. */
 static COLD int proc_bind(pintle_proc *proc) {
-    void *native, *address, *unbound = NULL;
+    struct open_request request = {.path = proc->dll_name, .system = true};
+    void *address, *unbound = NULL;
     if (proc->dll_name == NULL || proc->proc_name == NULL) {
         return error_set(PINTLE_EINVAL, 0, "a pintle_proc without names: make it with PINTLE_PROC or pintle_dll_find");
     }
-    int code = native_open(proc->dll_name, true, &native);
-    if (code == 0) code = native_symbol(native, proc->dll_name, proc->proc_name, 0, &address);
+    int code = native_open(&request);
+    if (code == 0) code = native_symbol(request.native, proc->dll_name, proc->proc_name, 0, &address);
     if (code == 0) atomic_cas_acq_rel(code_of(proc), &unbound, address);
     return code;
 }
@@ -396,7 +408,8 @@ int pintle_dll_close(pintle_dll *dll, int64_t deadline_ns) {
     drain_close(&dll->drain);
     code = wait_until_left(dll, deadline_ns);
     if (code != 0) return changer_end(dll, code);
-    pintle_call(close_in_call, dll->native);
+    spares_top_up();
+    pintle_call(close_in_call, dll);
     dll_free(dll);
     return 0;
 }

@@ -10,6 +10,7 @@ enum { DLL_BUCKETS = 64 };
 struct pintle_dll {
     void *native;              /* HMODULE, or dlopen's handle */
     char *path;                /* as it was opened */
+    void *copy;                /* of os_dll_open_copy; NULL: the file itself is loaded */
     _Atomic uint32_t changing; /* 1: a close or reopen is under way; taken by changer_begin, dll.c */
     struct lock lock;          /* RANK_DLL: the buckets */
     struct pintle_proc *buckets[DLL_BUCKETS];

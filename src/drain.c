@@ -3,6 +3,8 @@
  * Threads: any. Locks: drain.grow (RANK_LEAF). Tests: tests/api/test_dll.c. */
 #include "drain.h"
 
+#include "memory.h"
+
 enum {
     LINES_FIRST = 16,  /* 64 slots: no line is shared up to 16 threads */
     LINES_MOST = 4096, /* 16,384 slots; more callers than that are counted without a name */
@@ -11,11 +13,11 @@ enum {
 };
 
 static struct drain_table *table_new(uint32_t line_count) {
-    struct drain_table *table = calloc(1, sizeof *table);
-    void *memory = calloc(line_count + 1, sizeof(struct drain_line));
+    struct drain_table *table = memory_alloc_zero(sizeof *table);
+    void *memory = memory_alloc_zero((line_count + 1) * sizeof(struct drain_line));
     if (table == NULL || memory == NULL) {
-        free(table);
-        free(memory);
+        memory_free(table);
+        memory_free(memory);
         return NULL;
     }
     table->allocation = memory;
@@ -37,8 +39,8 @@ void drain_destroy(struct drain *drain) {
     struct drain_table *table = atomic_load_relaxed(&drain->newest);
     while (table != NULL) {
         struct drain_table *older = table->older;
-        free(table->allocation);
-        free(table);
+        memory_free(table->allocation);
+        memory_free(table);
         table = older;
     }
 }
@@ -77,8 +79,8 @@ static struct drain_table *grow(struct drain *drain, const struct drain_table *c
     }
     lock_release(&drain->grow);
     if (mine) return larger;
-    free(larger->allocation);
-    free(larger);
+    memory_free(larger->allocation);
+    memory_free(larger);
     return newest;
 }
 

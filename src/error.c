@@ -1,12 +1,24 @@
 /* error.c: codes, sentences, and each task's last failure. A task's is allocated at its first failure and freed with
- * it; without memory, or on a thread that is no task, the thread's own place is used.
- * Threads: any. Locks: none. Tests: tests/api/test_error.c. */
+ * it. Threads that are no tasks, and tasks without memory, share a table of PLACES, from which the one that was not used
+ * for longest makes room. It is no thread-local variable: those of a library that a host unloads stay behind (MinGW never
+ * gives their slot back), or take from the little room that glibc keeps for libraries loaded late.
+ * Threads: any. Locks: places_lock (leaf). Tests: tests/api/test_error.c. */
 #include "error.h"
 
+#include "lock.h"
+#include "memory.h"
 #include "os.h"
 #include "scheduler.h"
 
-static _Thread_local pintle_error thread_error;
+enum { PLACES = 64 };
+#define OWNER_IS_TASK ((uint64_t)1 << 63) /* an owner is a task's id with this bit, or an OS thread's number */
+
+static struct lock places_lock = LOCK_INIT(RANK_LEAF);
+static uint64_t places_clock;
+static struct place {
+    uint64_t owner, used; /* used: by places_clock; 0: never */
+    pintle_error error;
+} places[PLACES];
 
 static const struct {
     int code;
@@ -48,21 +60,55 @@ const char *pintle_error_name(int code) {
 
 uint32_t pintle_version(void) { return PINTLE_VERSION; }
 
-static pintle_error *error_place(bool create) {
+static struct pintle_task *own_task(void) {
     struct thread *thread = thread_self();
-    struct pintle_task *task = thread != NULL ? thread->task : NULL;
-    if (task == NULL) return &thread_error;
-    if (task->error == NULL && create) task->error = calloc(1, sizeof *task->error);
-    return task->error != NULL ? task->error : &thread_error;
+    return thread != NULL ? thread->task : NULL;
+}
+
+static uint64_t owner_id(const struct pintle_task *task) {
+    return task != NULL ? task->id | OWNER_IS_TASK : os_thread_id();
+}
+
+/* The owner's place, or (make) the one that was not used for longest. */
+static struct place *place_locked(uint64_t owner, bool make) {
+    struct place *oldest = &places[0];
+    for (size_t i = 0; i < PLACES; i++) {
+        if (places[i].used != 0 && places[i].owner == owner) return &places[i];
+        if (places[i].used < oldest->used) oldest = &places[i];
+    }
+    return make ? oldest : NULL;
+}
+
+static void place_store(const pintle_error *error, uint64_t owner) {
+    struct place *place;
+    lock_acquire(&places_lock);
+    place = place_locked(owner, true);
+    place->owner = owner;
+    place->used = ++places_clock;
+    place->error = *error;
+    lock_release(&places_lock);
+}
+
+void error_forget_tasks(void) {
+    lock_acquire(&places_lock);
+    for (size_t i = 0; i < PLACES; i++) {
+        if (places[i].owner & OWNER_IS_TASK) memset(&places[i], 0, sizeof places[i]);
+    }
+    lock_release(&places_lock);
 }
 
 static void store(int code, int64_t os_code, const char *format, va_list arguments) {
-    pintle_error *place = error_place(true);
-    char text[sizeof place->text]; /* an argument may be the old text */
-    vsnprintf(text, sizeof text, format, arguments);
-    memcpy(place->text, text, sizeof text);
-    place->code = code;
-    place->os_code = os_code;
+    struct pintle_task *task = own_task();
+    pintle_error error; /* not in place: an argument may be the old text */
+    error.code = code;
+    error.os_code = os_code;
+    vsnprintf(error.text, sizeof error.text, format, arguments);
+    if (task != NULL && task->error == NULL) task->error = memory_alloc(sizeof *task->error);
+    if (task != NULL && task->error != NULL) {
+        *task->error = error;
+    } else {
+        place_store(&error, owner_id(task));
+    }
 }
 
 int error_set(int code, int64_t os_code, const char *format, ...) {
@@ -82,11 +128,15 @@ int pintle_error_set(int code, int64_t os_code, const char *format, ...) {
 }
 
 void pintle_error_get(pintle_error *out) {
-    struct thread *thread = thread_self();
-    struct pintle_task *task = thread != NULL ? thread->task : NULL;
-    if (task != NULL && task->error == NULL) {
-        memset(out, 0, sizeof *out);
+    struct pintle_task *task = own_task();
+    struct place *place;
+    memset(out, 0, sizeof *out);
+    if (task != NULL && task->error != NULL) {
+        *out = *task->error;
         return;
     }
-    *out = *error_place(false);
+    lock_acquire(&places_lock);
+    place = place_locked(owner_id(task), false);
+    if (place != NULL) *out = place->error;
+    lock_release(&places_lock);
 }

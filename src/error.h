@@ -6,5 +6,7 @@
 
 /* Returns code. */
 int error_set(int code, int64_t os_code, const char *format, ...) PINTLE_PRINTF(3, 4);
+/* At the start: tasks are numbered anew. */
+void error_forget_tasks(void);
 
 #endif

@@ -7,6 +7,8 @@
  * Threads: the maker; maker_ask: any; threads_stop: the one that stops. Locks: sched.lock. Order: maker.word seq_cst: it is
  * cleared before the maker looks. Tests: tests/api/test_runtime.c, tests/stress. */
 #include "error.h"
+#include "memory.h"
+#include "panic.h"
 #include "scheduler.h"
 #include "stack.h"
 
@@ -19,6 +21,7 @@ static struct {
     _Atomic uint32_t word;  /* 1: asked */
     _Atomic uint32_t ended; /* counts threads that ended; waited on when stopping */
     bool stops;
+    bool has_warned; /* that max_threads is reached */
 } maker;
 
 /* ---- Threads ---- */
@@ -32,7 +35,7 @@ struct thread *thread_record_new_locked(void) {
     if (thread != NULL) {
         sched.free_threads = thread->next;
     } else {
-        thread = stack_aligned_alloc(sizeof *thread);
+        thread = memory_alloc_aligned(sizeof *thread);
         if (thread == NULL) return NULL;
         memset(thread, 0, sizeof *thread);
         thread->id = sched.all_threads != NULL ? sched.all_threads->id + 1 : 1;
@@ -65,7 +68,7 @@ void thread_records_destroy(void) {
         struct thread *thread = sched.all_threads;
         sched.all_threads = thread->all_next;
         if (atomic_load_relaxed(&thread->call) != CALL_LEFT_BEHIND) {
-            stack_aligned_free(thread);
+            memory_free_aligned(thread);
         } else {
             thread->all_next = left_behind;
             left_behind = thread;
@@ -167,8 +170,10 @@ enum make_result { MAKE_ENOUGH, MAKE_DONE, MAKE_REFUSED };
 static enum make_result make_one(void) {
     struct thread *thread;
     uint32_t enough;
+    int os_code = 0;
     lock_acquire(&sched.lock);
     enough = sched.thread_wanted ? SPARES_WANTED : SPARES;
+    if (atomic_load_relaxed(&sched.top_ups) != 0 && enough < spares_topped_up()) enough = spares_topped_up();
     if (sched_phase() == PHASE_EXITING || sched.spare_count + sched.starting_count >= enough) {
         lock_release(&sched.lock);
         return MAKE_ENOUGH;
@@ -184,11 +189,13 @@ static enum make_result make_one(void) {
         sched.live_count++;
     }
     lock_release(&sched.lock);
-    if (thread != NULL && os_thread_start(&thread->os, thread_main, thread) == 0) {
+    if (thread != NULL && (os_code = os_thread_start(&thread->os, thread_main, thread)) == 0) {
         atomic_add_relaxed(&sched.threads_started, 1);
+        maker_has_tried(0);
         return MAKE_DONE;
     }
     atomic_add_relaxed(&sched.threads_refused, 1);
+    maker_has_tried(os_code);
     if (thread != NULL) {
         lock_acquire(&sched.lock);
         sched.thread_count--;
@@ -209,6 +216,10 @@ static void maker_main(void *arg) {
         join_ended();
         dispatch();
         while ((made = make_one()) == MAKE_DONE) back_off_ns = 1000000;
+        if (!maker.has_warned && atomic_load_relaxed(&sched.waits_for_thread) != 0) {
+            maker.has_warned = true;
+            report_warning("max_threads = %u is reached: tasks wait for a thread", threads_most());
+        }
         if (atomic_load_acquire((_Atomic bool *)&maker.stops)) break;
         if (made == MAKE_REFUSED) {
             os_wait_word(&maker.word, 0, os_now_ns() + back_off_ns);
@@ -221,12 +232,14 @@ static void maker_main(void *arg) {
 }
 
 int maker_start(void) {
+    char message[128];
     int os_code;
     atomic_store_relaxed(&maker.word, 0);
-    maker.stops = false;
+    maker.stops = maker.has_warned = false;
     os_code = os_thread_start(&maker.os, maker_main, NULL);
     if (os_code == 0) return 0;
-    return error_set(PINTLE_ELIMIT, os_code, "the system made no thread for the runtime (error %d)", os_code);
+    os_error_text(os_code, message, sizeof message);
+    return error_set(PINTLE_ELIMIT, os_code, "the system makes no thread for the runtime: %s", message);
 }
 
 void maker_stop(void) {

@@ -226,13 +226,15 @@ static void monitor_main(void *arg) {
 }
 
 int monitor_start(void) {
+    char message[128];
     int os_code;
     for (uint32_t i = 0; i < sched.processors_all; i++) sched.processors[i].seen_slices = NOT_SEEN;
     atomic_store_relaxed(&monitor.word, 0);
     atomic_store_relaxed(&monitor.stops, false);
     os_code = os_thread_start(&monitor.os, monitor_main, NULL);
     if (os_code == 0) return 0;
-    return error_set(PINTLE_ELIMIT, os_code, "the system made no thread for the runtime (error %d)", os_code);
+    os_error_text(os_code, message, sizeof message);
+    return error_set(PINTLE_ELIMIT, os_code, "the system makes no thread for the runtime: %s", message);
 }
 
 void monitor_stop(void) {

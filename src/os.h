@@ -48,6 +48,15 @@ void os_release(void *base, size_t bytes);
  * the top top_bytes committed at once, the rest as touched (Windows: PAGE_GUARD growth, so the TEB's stack fields
  * must be base + bytes, *out_limit, base while code runs on it). *out_limit: the lowest committed address now. */
 int os_stack_prepare(void *base, size_t bytes, size_t top_bytes, void **out_limit);
+/* The same for neighbours: stack i is at base + i * bytes. Prepares *inout_count of them or fewer, at least one, and says
+ * how many; *out_limit is the first one's, the others' lie as far above their base. Where each guard is a mapping and
+ * the system bounds those (Linux before 6.13, Wine), only the lowest has a guard once `already` (the process's stacks
+ * so far) has reached a few thousand: an overflow then runs into the neighbour below. */
+int os_stacks_prepare(void *base, size_t bytes, size_t top_bytes, uint32_t already, uint32_t *inout_count,
+                      void **out_limit);
+/* Gives the memory below the top top_bytes of a prepared stack back, if it has any; what was there is lost. On failure the
+ * stack is as before. *inout_limit: the lowest committed address before and after. Nobody uses the stack meanwhile. */
+int os_stack_trim(void *base, size_t bytes, size_t top_bytes, void **inout_limit);
 size_t os_page_bytes(void);
 /* What the system keeps of a stack for whoever handles its overflow, on threads and tasks alike, so that a switch seldom
  * has to write it. Exception dispatch alone takes up to 12 KB (AMX registers). */
@@ -101,6 +110,12 @@ void os_self_set(void *self);
  * PINTLE_E… (ENOTFOUND, EINVAL, EACCES, ENOMEM, EOS). May block for long and run foreign code: the caller is in a call. */
 int64_t os_dll_open(const char *path, bool system, void **out_handle, int *out_code, char *out_text, size_t text_bytes);
 void os_dll_close(void *handle);
+/* The same for a copy of the library at an absolute path, under another name in a temporary folder made for it, so that
+ * it has data of its own and the original can be replaced; what it needs is found in the original's folder. *out_copy:
+ * to be given to os_dll_copy_remove after os_dll_close. A failure leaves no copy behind. */
+int64_t os_dll_open_copy(const char *path, void **out_handle, void **out_copy, int *out_code, char *out_text,
+                         size_t text_bytes);
+void os_dll_copy_remove(void *copy);
 /* Address of an export by name, or (name NULL) by ordinal. 0, or an error number. */
 int64_t os_dll_symbol(void *handle, const char *name, unsigned ordinal, void **out_address);
 /* Whether exports have ordinals here. */

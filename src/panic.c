@@ -54,6 +54,16 @@ static NORETURN void panic_with(const char *format, va_list arguments) {
     os_exit(STATUS_PANIC);
 }
 
+void report_warning(const char *format, ...) {
+    char message[512], text[REPORT_BYTES];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(message, sizeof message, format, arguments);
+    va_end(arguments);
+    snprintf(text, sizeof text, "pintle: warning: %s\n", message);
+    report(PINTLE_REPORT_WARNING, text);
+}
+
 void report_and_exit(int kind, const char *text) {
     report(kind, text);
     os_exit(STATUS_PANIC);

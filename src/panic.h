@@ -8,5 +8,7 @@
 NORETURN COLD void panic(const char *format, ...) PINTLE_PRINTF(1, 2);
 /* A report of kind PINTLE_REPORT_…, then the process ends with status 2. */
 NORETURN COLD void report_and_exit(int kind, const char *text);
+/* A report of kind PINTLE_REPORT_WARNING. Not under a lock: it may run the user's code. */
+COLD void report_warning(const char *format, ...) PINTLE_PRINTF(1, 2);
 
 #endif

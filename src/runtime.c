@@ -10,12 +10,15 @@
 #include "clock.h"
 #include "deadlock.h"
 #include "error.h"
+#include "fail.h"
+#include "local.h"
+#include "memory.h"
 #include "panic.h"
 #include "scheduler.h"
 #include "stack.h"
 #include "wait.h"
 
-enum { MOST_PROCESSORS = 1024, DEFAULT_LENT = 32, GRACE_MS = 1000, STUCK_MS = 20, EXIT_MS = 200 };
+enum { MOST_PROCESSORS = 1024, DEFAULT_LENT = 32, GRACE_MS = 1000, STUCK_MS = 20, EXIT_MS = 200, FIRST_TRIES = 6 };
 
 static struct lock runtime_lock = LOCK_INIT(RANK_RUNTIME);
 static uint32_t start_count;
@@ -28,6 +31,24 @@ static struct main_call {
 } main_call;
 
 /* ---- Options ---- */
+
+/* PINTLE_DEBUG=name=value,…: what debug builds know. Others ignore it. */
+static int debug_read(void) {
+    char text[256], *item = text;
+    if (!os_environment("PINTLE_DEBUG", text, sizeof text)) return 0;
+    while (item != NULL && *item != '\0') {
+        char *comma = strchr(item, ',');
+        if (comma != NULL) *comma = '\0';
+        if (strncmp(item, "fail=", 5) == 0 && !fail_parse(item + 5)) {
+            return error_set(PINTLE_EINVAL, 0,
+                             "PINTLE_DEBUG has '%s': use fail=N, or memory, reserve, thread, library or wait as in "
+                             "fail=thread:N, and N+ for all from there on",
+                             item);
+        }
+        item = comma != NULL ? comma + 1 : NULL;
+    }
+    return 0;
+}
 
 static int options_read(const pintle_options *options, size_t size) {
     char text[32];
@@ -67,7 +88,7 @@ static int processors_make(void) {
                         : sched.options.max_lent == PINTLE_LENT_NONE ? 0
                                                                      : sched.options.max_lent;
     uint32_t count = sched.options.processors + lendable;
-    sched.processors = stack_aligned_alloc(count * sizeof *sched.processors);
+    sched.processors = memory_alloc_aligned(count * sizeof *sched.processors);
     if (sched.processors == NULL) return error_set(PINTLE_ENOMEM, 0, "no memory for %u processors", count);
     memset(sched.processors, 0, count * sizeof *sched.processors);
     sched.processor_count = sched.options.processors;
@@ -85,13 +106,34 @@ static int processors_make(void) {
 
 static void release_everything(void) {
     for (uint32_t i = 0; i < sched.processors_all; i++) timer_heap_destroy(&sched.processors[i].own_timers);
-    stack_aligned_free(sched.processors);
+    memory_free_aligned(sched.processors);
     sched.processors = NULL;
     sched.processor_count = sched.processors_all = 0;
     stack_destroy();
     wait_destroy();
     thread_records_destroy();
     if (sched.left_behind_count == 0) os_self_shutdown(); /* else the slot stays: they look there on their way out */
+}
+
+void maker_has_tried(int os_code) {
+    atomic_store_relaxed(&sched.refused_code, os_code);
+    atomic_add_seq_cst(&sched.thread_tries, 1);
+    os_wake_word_all(&sched.thread_tries);
+}
+
+static int first_thread_wait(void) {
+    char message[128];
+    int os_code;
+    for (uint32_t tries = 0; tries < FIRST_TRIES; tries = atomic_load_acquire(&sched.thread_tries)) {
+        if (atomic_load_relaxed(&sched.threads_started) != 0) return 0;
+        os_wait_word(&sched.thread_tries, tries, INT64_MAX);
+    }
+    if (atomic_load_relaxed(&sched.threads_started) != 0) return 0;
+    os_code = atomic_load_relaxed(&sched.refused_code);
+    snprintf(message, sizeof message, "no memory for its record");
+    if (os_code != 0) os_error_text(os_code, message, sizeof message);
+    return error_set(PINTLE_ELIMIT, os_code, "the system makes no thread for tasks (tried %d times): %s", FIRST_TRIES,
+                     message);
 }
 
 static int start_locked(const pintle_options *options, size_t size, bool library_mode) {
@@ -109,7 +151,8 @@ static int start_locked(const pintle_options *options, size_t size, bool library
     lock_init(&sched.lock, RANK_SCHED);
     sched.library_mode = library_mode;
     deadlock_reset();
-    if ((result = options_read(options, size)) != 0) return result;
+    error_forget_tasks();
+    if ((result = debug_read()) != 0 || (result = options_read(options, size)) != 0) return result;
     if ((result = os_self_init()) != 0) {
         return error_set(PINTLE_ELIMIT, result, "the system has no thread-local slot left (error %d)", result);
     }
@@ -127,14 +170,15 @@ static int start_locked(const pintle_options *options, size_t size, bool library
     }
     lock_release(&sched.lock);
     atomic_store_release(&sched.phase, PHASE_RUNNING);
-    if ((result = maker_start()) == 0) {
-        if ((result = monitor_start()) == 0) {
-            maker_ask();
-            return 0;
-        }
+    if ((result = monitor_start()) == 0) {
+        bool makes = (result = maker_start()) == 0;
+        if (makes && (result = first_thread_wait()) == 0) return 0;
         atomic_store_release(&sched.phase, PHASE_EXITING);
-        threads_stop(INT64_MAX);
-        maker_stop();
+        monitor_stop();
+        if (makes) {
+            threads_stop(INT64_MAX);
+            maker_stop();
+        }
     }
     atomic_store_release(&sched.phase, PHASE_STOPPED);
     release_everything();
@@ -202,10 +246,50 @@ static bool exit_locked(int64_t os_deadline_ns) {
     return true;
 }
 
-static pintle_task *left_task;
-static void remember_left(struct pintle_task *task) {
+enum { LEFT_NAMED = 3 };
+static struct {
+    char text[320];
+    size_t length;
+    uint64_t count;
+} left;
+
+static bool is_in_call(const struct pintle_task *task) {
+    for (struct thread *thread = thread_first(); thread != NULL; thread = thread->all_next) {
+        if (thread->task == task && call_state(atomic_load_relaxed(&thread->call)) != CALL_OUT) return true;
+    }
+    return false;
+}
+
+/* The tasks go on meanwhile: what is told of one may just have changed. */
+static void left_add(struct pintle_task *task) {
     enum task_state state = (enum task_state)atomic_load_relaxed(&task->state);
-    if (state != TASK_IDLE && state != TASK_DEAD) left_task = task;
+    const char *waits_for = task->waits_for, *what = ", which is ready to run", *in = "";
+    char name[sizeof task->name];
+    if (state == TASK_IDLE || state == TASK_DEAD || left.count++ >= LEFT_NAMED) return;
+    memcpy(name, task->name, sizeof name);
+    name[sizeof name - 1] = '\0';
+    if (state == TASK_RUNNING) what = is_in_call(task) ? " inside a foreign call" : ", which is running";
+    if (state == TASK_WAITING) {
+        what = " waiting in ";
+        in = waits_for != NULL ? waits_for : "?";
+    }
+    left.length += (size_t)snprintf(left.text + left.length, sizeof left.text - left.length, "%stask %llu%s%s%s%s%s",
+                                    left.count > 1 ? ", " : "", (unsigned long long)task->id,
+                                    name[0] != '\0' ? " '" : "", name, name[0] != '\0' ? "'" : "", what, in);
+}
+
+static int left_error(void) {
+    char more[32] = "";
+    left.count = 0;
+    left.length = 0;
+    left.text[0] = '\0';
+    stack_each_task(left_add);
+    if (left.count > LEFT_NAMED) {
+        snprintf(more, sizeof more, " and %llu more", (unsigned long long)(left.count - LEFT_NAMED));
+    }
+    return error_set(PINTLE_EBUSY, 0,
+                     "pintle_stop: %llu task%s left: %s%s; once they have ended it can be called again",
+                     (unsigned long long)left.count, left.count == 1 ? " is" : "s are", left.text, more);
 }
 
 int pintle_start_sized(const pintle_options *options, size_t size) {
@@ -237,14 +321,7 @@ int pintle_stop(int64_t deadline_ns) {
     } else {
         atomic_store_release(&sched.phase, PHASE_STOPPING);
         if (!wait_unlocked(clock_to_os(deadline_ns), false)) {
-            const char *waits_for;
-            left_task = NULL;
-            stack_each_task(remember_left);
-            waits_for = left_task != NULL ? atomic_load_relaxed(&left_task->waits_for) : NULL;
-            result = error_set(PINTLE_EBUSY, 0, "pintle_stop: %llu tasks are left, among them task %llu '%s'%s%s",
-                               (unsigned long long)tasks_live(), (unsigned long long)pintle_task_id(left_task),
-                               pintle_task_name(left_task), waits_for != NULL ? " waiting in " : "",
-                               waits_for != NULL ? waits_for : "");
+            result = left_error();
         } else {
             exit_locked(INT64_MAX);
             start_count = 0;
@@ -259,6 +336,7 @@ int pintle_stop(int64_t deadline_ns) {
 static void main_entry(void *arg) {
     struct main_call *call = arg;
     call->value = call->fn(call->arg);
+    locals_end(pintle_self()); /* while its thread still runs tasks */
     atomic_store_release(&sched.main_done, 1);
     thread_unpark(sched.home);
 }
@@ -269,7 +347,6 @@ static int home_make(struct thread **out_home) {
     int result;
     lock_acquire(&sched.lock);
     home = thread_record_new_locked();
-    sched.thread_count += home != NULL;
     lock_release(&sched.lock);
     if (home == NULL) return error_set(PINTLE_ENOMEM, 0, "no memory for the main thread's record");
     result = task_new(NULL, main_entry, &main_call, 0, &task);
@@ -354,7 +431,7 @@ void pintle_stats_get_sized(pintle_stats *out, size_t size) {
         stats.processors = sched.processor_count;
         stats.processors_idle = atomic_load_relaxed(&sched.idle_count);
         lock_acquire(&sched.lock);
-        stats.threads = sched.thread_count - (sched.home != NULL);
+        stats.threads = sched.thread_count;
         stats.threads_spare = sched.spare_count;
         stats.lent_now = sched.lent_now;
         lock_release(&sched.lock);

@@ -32,9 +32,9 @@ struct sched {
     alignas(CACHE_LINE) struct task_list global;
     struct processor *idle;
     struct thread *spares;
-    uint32_t spare_count, starting_count;        /* starting: made, not yet come by */
-    uint32_t thread_count;                       /* that count against max_threads */
-    struct thread *all_threads;                  /* only grows */
+    uint32_t spare_count, starting_count; /* starting: made, not yet come by */
+    uint32_t thread_count;                /* that count against max_threads: not the home, which runs one task only */
+    struct thread *all_threads;           /* only grows */
     struct thread *free_threads, *ended_threads; /* ended: for the maker to join */
     uint32_t live_count;                         /* OS threads that we started and have not joined */
     uint32_t left_behind_count;
@@ -42,6 +42,7 @@ struct sched {
     uint32_t lent_now, lent_computing;
     _Atomic uint32_t processors_used; /* indices below it have been in use */
     bool thread_wanted;               /* somebody found no spare */
+    _Atomic uint32_t top_ups;         /* spares_top_up: how many wait for spares */
     /* Constant while running. */
     struct processor *processors;
     uint32_t processor_count; /* without those to lend, which come behind */
@@ -51,6 +52,8 @@ struct sched {
     bool library_mode;
     struct thread *home; /* the one that called pintle_run; NULL: library mode */
     _Atomic uint32_t main_done;
+    _Atomic uint32_t thread_tries; /* the maker's attempts; waited on when starting */
+    _Atomic int refused_code;      /* why the last one was refused */
     /* Figures. */
     _Atomic uint64_t lent_ever, calls_abandoned;
     _Atomic uint64_t retakes, threads_started, threads_refused, waits_for_thread, slow_leaves;
@@ -115,11 +118,21 @@ void maker_ask(void);
 uint32_t threads_most(void);
 /* Starts and ends the maker. */
 int maker_start(void);
+/* The maker tells after each attempt to make a thread: the system's error number, 0: done. Who starts waits for it
+ * (runtime.c). */
+void maker_has_tried(int os_code);
 void maker_stop(void);
 /* PHASE_EXITING: ends all threads that come by, leaves those behind that are in foreign calls; true if none that can
  * touch the scheduler is left; false if at the
  * deadline (os_now_ns's clock) those that are left are in task code. */
 bool threads_stop(int64_t os_deadline_ns);
+
+/* ---- top_up.c ---- */
+
+/* Before a library is loaded or unloaded: has spare threads made. Waits for them, as a task does, at most a second. */
+void spares_top_up(void);
+/* How many spares the maker keeps while somebody waits for that. */
+static inline uint32_t spares_topped_up(void) { return sched.processor_count + 2; }
 
 /* ---- monitor.c ---- */
 

@@ -2,6 +2,7 @@
 #include "stack.h"
 
 #include "error.h"
+#include "memory.h"
 #include "os.h"
 
 enum {
@@ -10,7 +11,9 @@ enum {
     SLAB_BYTES = 16 << 20,
     TOP_BYTES = 8 << 10, /* committed at once: the record and a first frame or two */
     COLORS = 8,
-    COLOR_BYTES = 2 * CACHE_LINE
+    COLOR_BYTES = 2 * CACHE_LINE,
+    TRIM_BATCH = 32, /* stacks that are out of the pool while they are trimmed */
+    TRIM_MOST = 2048 /* in one stack_trim_idle */
 };
 
 struct slab {
@@ -18,16 +21,26 @@ struct slab {
     char *base;
     size_t bytes;
     uint32_t count;          /* of stacks */
-    _Atomic uint32_t carved; /* of those, ever taken; release after the record is ready */
+    uint32_t prepared;       /* of those, by os_stacks_prepare, */
+    size_t limit_offset;     /* whose last batch's limits lie so far above the stacks' ends */
+    _Atomic uint32_t carved; /* ever taken; release after the record is ready */
     int size_class;
 };
 
+#define POOL \
+    { .lock = LOCK_INIT(RANK_POOL) }
+#define POOLS_4 POOL, POOL, POOL, POOL
+
+/* A free stack is in one of three lists, and taken from the first that has one. `free` gets what is given back; each
+ * stack_trim_idle moves it to `cold`; what the next one still finds there, it trims and moves to `trimmed`. So a stack is
+ * trimmed once, after it has not been used between two of those calls. */
 static struct pool {
     struct lock lock;
-    struct pintle_task *free;
+    struct pintle_task *free, *cold, *trimmed;
     struct slab *slabs; /* newest first: only the first has stacks left to carve */
-} pools[CLASSES] = {[0 ... CLASSES - 1] = {.lock = LOCK_INIT(RANK_POOL)}};
+} pools[CLASSES] = {POOLS_4, POOLS_4, POOLS_4, POOLS_4};
 static _Atomic uint64_t held_bytes;
+static _Atomic uint32_t stacks; /* prepared, of all classes; a hint for os_stacks_prepare */
 
 static size_t class_bytes(int size_class) { return (size_t)1 << (SMALLEST_SHIFT + size_class); }
 
@@ -45,7 +58,7 @@ static struct pintle_task *record_at(const struct slab *slab, uint32_t index) {
 }
 
 static int slab_new_locked(struct pool *pool, int size_class) {
-    struct slab *slab = calloc(1, sizeof *slab);
+    struct slab *slab = memory_alloc_zero(sizeof *slab);
     size_t bytes = class_bytes(size_class);
     if (slab == NULL) return error_set(PINTLE_ENOMEM, 0, "no memory for a task");
     slab->bytes = bytes > SLAB_BYTES ? bytes : SLAB_BYTES;
@@ -53,9 +66,10 @@ static int slab_new_locked(struct pool *pool, int size_class) {
     slab->size_class = size_class;
     slab->base = os_reserve(slab->bytes);
     if (slab->base == NULL) {
-        free(slab);
+        memory_free(slab);
         return error_set(PINTLE_ENOMEM, 0, "no address space for a task's stack of %zu bytes", bytes);
     }
+    SANITIZE_MEMORY_FRESH(slab->base, slab->bytes);
     slab->next = pool->slabs;
     pool->slabs = slab;
     atomic_add_relaxed(&held_bytes, slab->bytes);
@@ -64,30 +78,39 @@ static int slab_new_locked(struct pool *pool, int size_class) {
 
 static void canary_put(struct pintle_task *task);
 
-static int carve_locked(struct pool *pool, int size_class, struct pintle_task **out) {
-    struct slab *slab = pool->slabs;
-    size_t bytes = class_bytes(size_class);
-    struct pintle_task *task;
-    uint32_t index;
+static int prepare_locked(struct slab *slab, size_t bytes) {
+    char *base = slab->base + slab->prepared * bytes;
+    uint32_t count = slab->count - slab->prepared;
     void *limit;
-    int os_code;
-    if (slab == NULL || atomic_load_relaxed(&slab->carved) == slab->count) {
-        int result = slab_new_locked(pool, size_class);
-        if (result != 0) return result;
-        slab = pool->slabs;
-    }
-    index = atomic_load_relaxed(&slab->carved);
-    os_code = os_stack_prepare(slab->base + index * bytes, bytes, TOP_BYTES, &limit);
+    int os_code = os_stacks_prepare(base, bytes, TOP_BYTES, atomic_load_relaxed(&stacks), &count, &limit);
     if (os_code != 0) {
         char message[128];
         os_error_text(os_code, message, sizeof message);
         return error_set(PINTLE_ENOMEM, os_code, "no memory for a task's stack of %zu bytes: %s", bytes, message);
     }
+    slab->limit_offset = (size_t)((char *)limit - base);
+    slab->prepared += count;
+    atomic_add_relaxed(&stacks, count);
+    return 0;
+}
+
+static int carve_locked(struct pool *pool, int size_class, struct pintle_task **out) {
+    struct slab *slab = pool->slabs;
+    size_t bytes = class_bytes(size_class);
+    struct pintle_task *task;
+    uint32_t index;
+    int result;
+    if (slab == NULL || atomic_load_relaxed(&slab->carved) == slab->count) {
+        if ((result = slab_new_locked(pool, size_class)) != 0) return result;
+        slab = pool->slabs;
+    }
+    index = atomic_load_relaxed(&slab->carved);
+    if (index == slab->prepared && (result = prepare_locked(slab, bytes)) != 0) return result;
     task = record_at(slab, index);
     memset(task, 0, sizeof *task);
     task->stack_base = task;
-    task->stack_limit = limit;
     task->stack_reserve = slab->base + index * bytes;
+    task->stack_limit = (char *)task->stack_reserve + slab->limit_offset;
     task->stack_guarantee = OS_STACK_GUARANTEE_BYTES;
     task->size_class = (uint8_t)size_class;
     canary_put(task);
@@ -97,17 +120,21 @@ static int carve_locked(struct pool *pool, int size_class, struct pintle_task **
     return 0;
 }
 
+static struct pintle_task *pop(struct pintle_task **list) {
+    struct pintle_task *task = *list;
+    if (task != NULL) *list = task->next;
+    return task;
+}
+
 int stack_take(int size_class, struct pintle_task **out) {
     struct pool *pool = &pools[size_class];
     struct pintle_task *task;
     int result = 0;
     lock_acquire(&pool->lock);
-    task = pool->free;
-    if (task != NULL) {
-        pool->free = task->next;
-    } else {
-        result = carve_locked(pool, size_class, &task);
-    }
+    task = pop(&pool->free);
+    if (task == NULL) task = pop(&pool->cold);
+    if (task == NULL) task = pop(&pool->trimmed);
+    if (task == NULL) result = carve_locked(pool, size_class, &task);
     lock_release(&pool->lock);
     *out = result == 0 ? task : NULL;
     return result;
@@ -119,6 +146,44 @@ void stack_give(int size_class, struct pintle_task *first, struct pintle_task *l
     last->next = pool->free;
     pool->free = first;
     lock_release(&pool->lock);
+}
+
+/* Takes up to TRIM_BATCH cold stacks, trims them, and puts them into `trimmed`; how many they were. */
+static uint32_t trim_batch(struct pool *pool, size_t bytes) {
+    struct pintle_task *first = NULL, *last = NULL, *task;
+    uint32_t count = 0;
+    lock_acquire(&pool->lock);
+    while (count < TRIM_BATCH && (task = pop(&pool->cold)) != NULL) {
+        task->next = first;
+        first = task;
+        if (last == NULL) last = task;
+        count++;
+    }
+    lock_release(&pool->lock);
+    if (count == 0) return 0;
+    /* A failure leaves the stack as it was: there is nothing to do about it. */
+    for (task = first; task != NULL; task = task->next)
+        (void)os_stack_trim(task->stack_reserve, bytes, TOP_BYTES, &task->stack_limit);
+    lock_acquire(&pool->lock);
+    last->next = pool->trimmed;
+    pool->trimmed = first;
+    lock_release(&pool->lock);
+    return count;
+}
+
+void stack_trim_idle(void) {
+    uint32_t left = TRIM_MOST;
+    for (int size_class = 0; size_class < CLASSES; size_class++) {
+        struct pool *pool = &pools[size_class];
+        uint32_t trimmed;
+        while (left >= TRIM_BATCH && (trimmed = trim_batch(pool, class_bytes(size_class))) != 0) left -= trimmed;
+        lock_acquire(&pool->lock);
+        if (pool->cold == NULL) {
+            pool->cold = pool->free;
+            pool->free = NULL;
+        }
+        lock_release(&pool->lock);
+    }
 }
 
 void stack_each_task(void (*visit)(struct pintle_task *task)) {
@@ -215,6 +280,12 @@ static bool holds_left_behind(const struct slab *slab) {
     return false;
 }
 
+/* Of tasks that have ended and that nobody has joined. */
+static void free_errors(const struct slab *slab) {
+    uint32_t carved = atomic_load_relaxed(&slab->carved);
+    for (uint32_t i = 0; i < carved; i++) memory_free(record_at(slab, i)->error);
+}
+
 void stack_destroy(void) {
     for (int size_class = 0; size_class < CLASSES; size_class++) {
         struct pool *pool = &pools[size_class];
@@ -222,27 +293,15 @@ void stack_destroy(void) {
             struct slab *slab = pool->slabs;
             pool->slabs = slab->next;
             if (!holds_left_behind(slab)) {
+                free_errors(slab);
                 for (uint32_t i = 0; i < atomic_load_relaxed(&slab->carved); i++)
                     SANITIZE_STACK_GONE(record_at(slab, i));
                 os_release(slab->base, slab->bytes);
             }
-            free(slab);
+            memory_free(slab);
         }
-        pool->free = NULL;
+        pool->free = pool->cold = pool->trimmed = NULL;
     }
     atomic_store_relaxed(&held_bytes, 0);
-}
-
-/* C11's aligned_alloc is missing on Windows. The word before the block remembers what malloc gave. */
-void *stack_aligned_alloc(size_t bytes) {
-    char *raw = malloc(bytes + CACHE_LINE + sizeof(void *));
-    uintptr_t aligned;
-    if (raw == NULL) return NULL;
-    aligned = ((uintptr_t)raw + sizeof(void *) + CACHE_LINE - 1) & ~(uintptr_t)(CACHE_LINE - 1);
-    ((void **)aligned)[-1] = raw;
-    return (void *)aligned;
-}
-
-void stack_aligned_free(void *pointer) {
-    if (pointer != NULL) free(((void **)pointer)[-1]);
+    atomic_store_relaxed(&stacks, 0);
 }

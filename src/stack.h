@@ -6,9 +6,11 @@
  * Record and first frames share a page, so a parked task that has run little costs about one page. Records are shifted
  * against each other by a few cache lines, else all would fall into the same cache sets.
  *
- * Sizes are powers of two from 64 KB (classes). Small ones are carved from slabs of 16 MB; nothing is given back to the
- * system before the runtime has stopped (records are type-stable: task.h).
- * Threads: any. Locks: one for each class (RANK_POOL). Tests: tests/api/test_task.c. */
+ * Sizes are powers of two from 64 KB (classes). Small ones are carved from slabs of 16 MB. Address space and the pages of
+ * records are given back to the system when the runtime has stopped, not before (records are type-stable: task.h); the
+ * lower pages of stacks that nobody uses for long, by stack_trim_idle.
+ * Threads: any. Locks: one for each class (RANK_POOL).
+ * Tests: tests/api/test_task.c, tests/api/test_many.c, tests/unit/test_stack.c. */
 #ifndef PINTLE_SRC_STACK_H
 #define PINTLE_SRC_STACK_H
 
@@ -20,6 +22,9 @@ int stack_class(size_t stack_bytes);
 int stack_take(int size_class, struct pintle_task **out);
 /* Gives a chain (through task->next) back. */
 void stack_give(int size_class, struct pintle_task *first, struct pintle_task *last);
+/* Gives back the lower pages of free stacks that were not used since the call before this one; of some 2,000 at most, so
+ * that it takes a few ms. For the monitor, every few seconds. Threads: one at a time. */
+void stack_trim_idle(void);
 void stack_each_task(void (*visit)(struct pintle_task *task));
 /* The same with a context: for pintle_check. */
 void stack_check_records(void (*visit)(struct pintle_task *task, void *context), void *context);
@@ -27,9 +32,5 @@ void stack_check_records(void (*visit)(struct pintle_task *task, void *context),
 uint64_t stack_bytes_held(void);
 /* Gives everything back to the system: no task may be left. */
 void stack_destroy(void);
-
-/* Memory aligned to a cache line. */
-void *stack_aligned_alloc(size_t bytes);
-void stack_aligned_free(void *pointer);
 
 #endif

@@ -8,6 +8,8 @@
 #include "clock.h"
 #include "deadlock.h"
 #include "error.h"
+#include "local.h"
+#include "memory.h"
 #include "panic.h"
 #include "scheduler.h"
 #include "stack.h"
@@ -54,9 +56,10 @@ void task_free(struct processor *processor, struct pintle_task *task) {
     SANITIZE_STACK_FREE(task);
     task_poison(task);
     if (UNLIKELY(task->error != NULL)) {
-        free(task->error);
+        memory_free(task->error);
         task->error = NULL;
     }
+    if (UNLIKELY(task->locals != NULL)) locals_free(task); /* it ended by a panic */
     task_set_state(task, (enum task_state)atomic_load_relaxed(&task->state), TASK_IDLE);
     if (UNLIKELY(processor == NULL || size_class != stack_class(default_stack_bytes()))) {
         stack_give(size_class, task, task);
@@ -82,8 +85,8 @@ static struct processor *own_processor(void) {
 /* ---- Life ---- */
 
 static NORETURN void task_end(struct pintle_task *task) {
+    if (UNLIKELY(task->locals != NULL)) locals_end(task); /* may wait, and go on on another thread */
     struct thread *thread = thread_self();
-    (void)task;
     depart(thread, LEFT_EXIT);
     fatal("a task that has ended was resumed");
 }

@@ -77,6 +77,7 @@ struct pintle_task {
     struct timer timer;              /* the deadline of its wait */
     pintle_error *error;             /* its last failure; NULL until the first */
     _Atomic(const char *) waits_for; /* for reports: what it is parked in; static text */
+    struct local_values *locals;     /* local.c; NULL until the first is set */
     uint8_t size_class;              /* of its stack: stack.c */
     char name[32];
 #if defined(PINTLE_DEBUG_CHECKS)

@@ -2,6 +2,7 @@
 #include "timer.h"
 
 #include "error.h"
+#include "memory.h"
 
 enum { FANOUT = TIMER_FANOUT, FIRST_CAPACITY = 64 };
 
@@ -60,7 +61,7 @@ void timer_heap_init(struct timer_heap *heap) {
 }
 
 void timer_heap_destroy(struct timer_heap *heap) {
-    free(heap->timers);
+    memory_free(heap->timers);
     heap->timers = NULL;
     heap->count = heap->capacity = 0;
 }
@@ -69,7 +70,7 @@ int timer_start(struct timer_heap *heap, struct timer *timer) {
     lock_acquire(&heap->lock);
     if (heap->count == heap->capacity) {
         uint32_t capacity = heap->capacity == 0 ? FIRST_CAPACITY : heap->capacity * 2;
-        struct timer **timers = realloc(heap->timers, capacity * sizeof *timers);
+        struct timer **timers = memory_resize(heap->timers, capacity * sizeof *timers);
         if (timers == NULL) {
             lock_release(&heap->lock);
             return error_set(PINTLE_ENOMEM, 0, "no memory for a timer: %u are armed", (unsigned)heap->count);

@@ -9,6 +9,7 @@
  * Tests: tests/api/test_until.c. */
 #include "clock.h"
 #include "error.h"
+#include "memory.h"
 #include "panic.h"
 #include "pintle/call.h"
 #include "pintle/sync.h"
@@ -26,7 +27,7 @@ struct until {
 };
 
 static void release(struct until *until) {
-    if (atomic_fetch_sub_explicit(&until->references, 1, memory_order_acq_rel) == 1) free(until);
+    if (atomic_fetch_sub_explicit(&until->references, 1, memory_order_acq_rel) == 1) memory_free(until);
 }
 
 static void until_main(void *arg) {
@@ -47,14 +48,14 @@ int pintle_call_until(int (*fn)(void *), void *arg, pintle_fn *drop, int64_t dea
     int result;
     if (fn == NULL) panic("pintle_call_until was given a NULL function");
     if ((result = deadline_check(deadline_ns, "pintle_call_until")) != 0) return result;
-    if ((until = calloc(1, sizeof *until)) == NULL) return error_set(PINTLE_ENOMEM, 0, "no memory for a call");
+    if ((until = memory_alloc_zero(sizeof *until)) == NULL) return error_set(PINTLE_ENOMEM, 0, "no memory for a call");
     until->fn = fn;
     until->arg = arg;
     until->drop = drop;
     pintle_event_init(&until->over);
     atomic_store_relaxed(&until->references, 2);
     if ((result = pintle_spawn(NULL, until_main, until)) != 0) {
-        free(until);
+        memory_free(until);
         return result;
     }
     result = pintle_event_wait(&until->over, deadline_ns);

@@ -16,6 +16,7 @@
 #include "deadlock.h"
 #include "error.h"
 #include "lend.h"
+#include "memory.h"
 #include "scheduler.h"
 #include "stack.h"
 
@@ -37,7 +38,7 @@ static struct sleeper *external_take(void) {
     if (sleeper != NULL) pool = sleeper->next_free;
     lock_release(&pool_lock);
     if (sleeper != NULL) return sleeper;
-    sleeper = stack_aligned_alloc(sizeof *sleeper);
+    sleeper = memory_alloc_aligned(sizeof *sleeper);
     if (sleeper != NULL) {
         memset(sleeper, 0, sizeof *sleeper);
         sleeper->external = true;
@@ -57,7 +58,7 @@ void wait_destroy(void) {
     while (pool != NULL) {
         struct sleeper *sleeper = pool;
         pool = sleeper->next_free;
-        stack_aligned_free(sleeper);
+        memory_free_aligned(sleeper);
     }
     lock_release(&pool_lock);
 }

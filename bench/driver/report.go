@@ -9,6 +9,7 @@ import (
 )
 
 // A result is a row's line of JSON. Times are of one operation. Without a peer, the go fields and the ratio are null.
+// Of rows of delays, ratio is that of the p99, and the rounds' spread says nothing.
 type result struct {
 	Name       string       `json:"name"`
 	Platform   string       `json:"platform"`
@@ -26,6 +27,11 @@ type result struct {
 	Rounds     int          `json:"rounds"`
 	OursSpread float64      `json:"ours_spread"` // of the rounds' medians
 	GoSpread   *float64     `json:"go_spread"`
+	Bound      *float64     `json:"bound"` // of our median or p99, in the unit
+	OursP99    *float64     `json:"ours_p99,omitempty"`
+	OursWorst  *float64     `json:"ours_worst,omitempty"`
+	GoP99      *float64     `json:"go_p99,omitempty"`
+	GoWorst    *float64     `json:"go_worst,omitempty"`
 	what       string
 	floor      float64
 }
@@ -47,14 +53,23 @@ func number(value float64) *float64 {
 }
 
 func newResult(r row, ours, peer series, others []series, operations, processors int) result {
-	out := result{Name: r.name, Platform: r.platform, Unit: "ns", OursMin: ours.min(), OursMedian: ours.median(),
+	out := result{Name: r.name, Platform: r.platform, Unit: r.unitName(), OursMin: ours.min(), OursMedian: ours.median(),
 		Target: number(r.target), Processors: processors, Operations: operations, Rounds: len(ours),
-		OursSpread: ours.spread(), what: r.what, floor: r.floor}
+		OursSpread: ours.spread(), Bound: number(r.bound), what: r.what, floor: r.floor}
 	if peer != nil {
 		out.GoMin, out.GoMedian = number(peer.min()), number(peer.median())
 		out.Ratio, out.RatioMin = number(peer.median()/ours.median()), number(peer.min()/ours.min())
 		spread := peer.spread()
 		out.GoSpread = &spread
+	}
+	if r.delays {
+		p99, worst := ours.tail()
+		out.OursP99, out.OursWorst = &p99, &worst
+		if peer != nil {
+			goP99, goWorst := peer.tail()
+			out.GoP99, out.GoWorst = &goP99, &goWorst
+			out.Ratio, out.RatioMin = number(goP99/p99), number(goWorst/worst)
+		}
 	}
 	for i, other := range others {
 		out.Against = append(out.Against, comparison{Name: r.against[i].name, Min: other.min(), Median: other.median(),
@@ -76,6 +91,9 @@ func (r result) misses() []string {
 		sentences = append(sentences, fmt.Sprintf("%s: %s x Go reaches %g, but the minima's %s does not, and the row was noisy",
 			name, times(*r.Ratio), *r.Target, times(*r.RatioMin)))
 	}
+	if judged := r.judged(); r.Bound != nil && judged > *r.Bound {
+		sentences = append(sentences, fmt.Sprintf("%s: %s, at most %s is wanted", name, r.amount(judged), r.amount(*r.Bound)))
+	}
 	for _, c := range r.Against {
 		if c.AtMost != nil && c.Times > *c.AtMost {
 			sentences = append(sentences, fmt.Sprintf("%s: %.1f times %s, the target is at most %g", name, c.Times, c.Name, *c.AtMost))
@@ -84,11 +102,22 @@ func (r result) misses() []string {
 	return sentences
 }
 
+// judged is our figure that a bound is for.
+func (r result) judged() float64 {
+	if r.OursP99 != nil {
+		return *r.OursP99
+	}
+	return r.OursMedian
+}
+
 // noisy is the spread of rounds from which figures are not to be trusted.
 const noisy = 0.25
 
 func (r result) noise() string {
 	var parts []string
+	if r.OursP99 != nil {
+		return ""
+	}
 	if r.OursSpread > noisy {
 		parts = append(parts, fmt.Sprintf("ours %.0f %%", 100*r.OursSpread))
 	}
@@ -106,9 +135,13 @@ func times(ratio float64) string {
 	return fmt.Sprintf("%.1f", ratio)
 }
 
-// nanoseconds: as many digits as mean something.
-func nanoseconds(value float64) string {
+// amount: a value of the row's unit, with as many digits as mean something; its unit is named if it is not ns.
+func (r result) amount(value float64) string {
 	switch {
+	case r.Unit != "ns":
+		return fmt.Sprintf("%.0f %s", value, r.Unit)
+	case value >= millisecond:
+		return fmt.Sprintf("%.3g ms", value/millisecond)
 	case value < 100:
 		return fmt.Sprintf("%.1f", value)
 	default:
@@ -116,17 +149,27 @@ func nanoseconds(value float64) string {
 	}
 }
 
-func pair(least, median *float64) string {
+// figures: min / median, of delays p50 / p99 / worst.
+func (r result) figures(least, median, p99, worst *float64) string {
 	if least == nil || median == nil {
 		return "–"
 	}
-	return nanoseconds(*least) + " / " + nanoseconds(*median)
+	if p99 != nil && worst != nil {
+		return "p50 " + r.amount(*median) + ", p99 " + r.amount(*p99) + ", worst " + r.amount(*worst)
+	}
+	return r.amount(*least) + " / " + r.amount(*median)
+}
+
+func (r result) ours() string { return r.figures(&r.OursMin, &r.OursMedian, r.OursP99, r.OursWorst) }
+func (r result) peer() string { return r.figures(r.GoMin, r.GoMedian, r.GoP99, r.GoWorst) }
+func (r result) other(c comparison) string {
+	return r.figures(&c.Min, &c.Median, nil, nil)
 }
 
 // table is the results in Markdown.
 func table(results []result) string {
 	var text strings.Builder
-	text.WriteString("| row | platform | what | ours, ns (min / median) | Go, ns (min / median) | ratio (of minima) | target | our other rows |\n")
+	text.WriteString("| row | platform | what | ours, ns unless said (min / median) | Go (min / median) | ratio (of minima) | target | our other rows |\n")
 	text.WriteString("|---|---|---|---|---|---|---|---|\n")
 	for _, r := range results {
 		ratio, target := "–", "–"
@@ -139,9 +182,19 @@ func table(results []result) string {
 				target += ", missed"
 			}
 		}
+		if r.Bound != nil {
+			bound := "≤ " + r.amount(*r.Bound)
+			if r.OursP99 != nil {
+				bound = "p99 " + bound
+			}
+			if r.judged() > *r.Bound {
+				bound += ", missed"
+			}
+			target = strings.TrimPrefix(target+"; "+bound, "–; ")
+		}
 		var others []string
 		for _, c := range r.Against {
-			other := fmt.Sprintf("%.2f × `%s` (%s)", c.Times, c.Name, pair(&c.Min, &c.Median))
+			other := fmt.Sprintf("%.2f × `%s` (%s)", c.Times, c.Name, r.other(c))
 			if c.AtMost != nil {
 				other += fmt.Sprintf(", target ≤ %g ×", *c.AtMost)
 				if c.Times > *c.AtMost {
@@ -151,22 +204,22 @@ func table(results []result) string {
 			others = append(others, other)
 		}
 		fmt.Fprintf(&text, "| `%s` | %s | %s | %s | %s | %s | %s | %s |\n", r.Name, r.Platform, r.what,
-			pair(&r.OursMin, &r.OursMedian), pair(r.GoMin, r.GoMedian), ratio, target, strings.Join(others, "; "))
+			r.ours(), r.peer(), ratio, target, strings.Join(others, "; "))
 	}
 	return text.String()
 }
 
 // line is a result for the terminal.
 func (r result) line() string {
-	text := fmt.Sprintf("%-18s %-6s ours %s", r.Name, r.Platform, pair(&r.OursMin, &r.OursMedian))
+	text := fmt.Sprintf("%-18s %-6s ours %s", r.Name, r.Platform, r.ours())
 	if r.Ratio != nil {
-		text += fmt.Sprintf("   Go %s   %s x", pair(r.GoMin, r.GoMedian), times(*r.Ratio))
+		text += fmt.Sprintf("   Go %s   %s x", r.peer(), times(*r.Ratio))
 		if r.Target != nil {
 			text += fmt.Sprintf(" (target %g)", *r.Target)
 		}
 	}
 	for _, c := range r.Against {
-		text += fmt.Sprintf("   %.2f times %s (%s)", c.Times, c.Name, pair(&c.Min, &c.Median))
+		text += fmt.Sprintf("   %.2f times %s (%s)", c.Times, c.Name, r.other(c))
 	}
 	if noise := r.noise(); noise != "" {
 		text += "   NOISY: rounds lie apart by " + noise

@@ -14,6 +14,10 @@ type row struct {
 
 	target float64 // ratio to Go wanted; 0: none
 	floor  float64 // ratio that must hold already, before the target; 0: none
+	bound  float64 // what our median (of delays the p99) may be at most, in the row's unit; 0: no bound
+
+	unit   string // of the samples; empty: ns
+	delays bool   // a sample is one event's delay: p50, p99 and worst of all rounds' samples are reported
 
 	against []against
 }
@@ -31,17 +35,25 @@ func (r row) program() string {
 	return r.name
 }
 
+func (r row) unitName() string {
+	if r.unit != "" {
+		return r.unit
+	}
+	return "ns"
+}
+
 const (
 	linux = "linux"
 	wine  = "wine"
 )
 
-// wineBatch: each stack of a Windows task is two mappings of the Linux kernel under Wine, which allows a process 65,530
-// (vm.max_map_count).
-const wineBatch = 20000
+// wineBatch: what the mappings that the Linux kernel allows a process (vm.max_map_count, 65,530) leave room for under Wine.
+const wineBatch = 100000
 
-// rows: every slice lasts about a millisecond on Go's side, so that a disturbance spoils one number of many. Targets
-// are those of docs/performance.md.
+const millisecond = 1e6
+
+// rows: where operations are short, a slice lasts about a millisecond on Go's side, so that a disturbance spoils one
+// number of many. Targets are those of docs/performance.md.
 var rows = []row{
 	{name: "call", platform: linux, what: "do-nothing foreign call, unpinned", peer: true,
 		slices: 200, warmup: 20, iterations: 20000, processors: 1, target: 7, floor: 5,
@@ -63,6 +75,16 @@ var rows = []row{
 		peer: true, slices: 3, warmup: 1, iterations: 1000000, quick: 200000, processors: 1},
 	{name: "pinned_switch", platform: linux, what: "yield between two pinned tasks, one CPU", peer: true,
 		slices: 30, warmup: 3, iterations: 300, processors: 1, target: 2},
+	{name: "blocking_storm", platform: linux, what: "1,000 tasks, each in a call that sleeps 1 ms: wall of all, after computing (Go's monitor has backed off)",
+		peer: true, slices: 1, warmup: 1, iterations: 1000, target: 10, bound: 50 * millisecond},
+	{name: "blocking_storm_idle", platform: linux, what: "the same after a pause (Go's monitor looks every 20 µs)",
+		peer: true, slices: 1, warmup: 1, iterations: 1000, target: 2, bound: 20 * millisecond},
+	{name: "parked_bytes", platform: linux, what: "resident bytes for each of 1M parked tasks", peer: true,
+		slices: 1, iterations: 1000000, quick: 200000, processors: 1, bound: 4450, unit: "bytes"},
+	{name: "ticker_blocked", platform: linux, what: "delay of a 5 ms ticker while 1,000 calls block", peer: true,
+		slices: 400, iterations: 1000, delays: true, bound: 50 * millisecond, against: []against{{name: "ticker_alone"}}},
+	{name: "ticker_busy", platform: linux, what: "delay of a 5 ms ticker while a task on every processor computes", peer: true,
+		slices: 400, iterations: 1, delays: true, bound: 50 * millisecond},
 
 	{name: "call", platform: wine, what: "do-nothing foreign call, unpinned",
 		slices: 200, warmup: 20, iterations: 20000, processors: 1,
@@ -80,7 +102,7 @@ var rows = []row{
 		slices: 200, warmup: 20, iterations: 10000, processors: 1, target: 5, floor: 4},
 	{name: "spawn_join", platform: wine, what: "spawn a task that does nothing, join it", peer: true,
 		slices: 200, warmup: 20, iterations: 5000, processors: 1, target: 5},
-	{name: "spawn_batch", platform: wine, what: "spawn 20,000, then join all, each; first batch of the process", peer: true,
+	{name: "spawn_batch", platform: wine, what: "spawn 100,000, then join all, each; first batch of the process", peer: true,
 		slices: 1, iterations: wineBatch, processors: 1, target: 5},
 	{name: "spawn_batch_2", platform: wine, what: "the same on two processors", run: "spawn_batch", peer: true,
 		slices: 1, iterations: wineBatch, processors: 2, target: 5},
@@ -88,4 +110,12 @@ var rows = []row{
 		peer: true, slices: 3, warmup: 1, iterations: wineBatch, processors: 1},
 	{name: "pinned_switch", platform: wine, what: "yield between two pinned tasks, one CPU", peer: true,
 		slices: 30, warmup: 3, iterations: 100, processors: 1, target: 2},
+	{name: "fanout_sleep", platform: wine, what: "200 tasks, each in `Sleep(10)` of a DLL: wall of all", peer: true,
+		slices: 1, warmup: 1, iterations: 200, target: 2},
+	{name: "parked_bytes", platform: wine, what: "resident bytes for each of 100,000 parked tasks", peer: true,
+		slices: 1, iterations: wineBatch, processors: 1, unit: "bytes"},
+	{name: "ticker_blocked", platform: wine, what: "delay of a 5 ms ticker while 200 calls block", peer: true,
+		slices: 400, iterations: 200, delays: true, against: []against{{name: "ticker_alone"}}},
+	{name: "ticker_busy", platform: wine, what: "delay of a 5 ms ticker while a task on every processor computes", peer: true,
+		slices: 400, iterations: 1, delays: true},
 }

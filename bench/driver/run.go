@@ -134,6 +134,16 @@ func (s series) spread() float64 {
 	return (medians[len(medians)-1] - medians[0]) / median(medians)
 }
 
+// tail gives what delays are judged by: the one that 99 % of all rounds' samples do not exceed, and the worst.
+func (s series) tail() (p99, worst float64) {
+	var all []float64
+	for _, round := range s {
+		all = append(all, round...)
+	}
+	sort.Float64s(all)
+	return all[(len(all)*99+99)/100-1], all[len(all)-1]
+}
+
 func median(values []float64) float64 {
 	sorted := append([]float64(nil), values...)
 	sort.Float64s(sorted)

@@ -27,26 +27,37 @@ typedef struct pintle_proc {
 #define PINTLE_FLOATS(mask) ((uint32_t)(mask)&0x00ffffffu)
 #define PINTLE_FLOAT_RESULT 0x01000000u
 
+/* Flag of pintle_dll_open: loads a copy under another name, from a temporary folder made for it and removed at the close.
+ * So the file itself can be replaced while it is in use (hot reload), and each opening has data of its own. What the DLL
+ * needs comes from the original's folder and is not copied; it must not count on its own name or folder. */
+#define PINTLE_DLL_PRIVATE_COPY 1u
+
 /* Effect: loads a DLL by absolute path; its own folder and the system's are searched for what it needs, never the
- * current folder or PATH. flags: 0. Blocks: task. From: any. Close with pintle_dll_close.
- * Errors: EINVAL (not absolute, not a DLL, a 32-bit one), ENOTFOUND (it, or what it needs), EACCES, ENOMEM, EOS. */
+ * current folder or PATH. (POSIX: what the dynamic linker searches; its own folder is, if it says so by $ORIGIN.)
+ * flags: 0 or PINTLE_DLL_PRIVATE_COPY. On failure *out is left alone. Blocks: task. From: any. Close with
+ * pintle_dll_close. Errors: EINVAL (not absolute, not a DLL, a 32-bit one), ENOTFOUND (it, or what it needs), EACCES,
+ * ENOMEM, EOS, ENOTSUP (another flag). */
 PINTLE_API int pintle_dll_open(pintle_dll **out, const char *path, unsigned flags);
 
-/* The same for a DLL of the system by bare name (System32; on POSIX what the dynamic linker's own folders hold). */
+/* The same for a DLL of the system by bare name (System32; on POSIX what the dynamic linker's own folders hold).
+ * pintle_dll_path of it is the name given. */
 PINTLE_API int pintle_dll_open_system(pintle_dll **out, const char *name);
 
-/* Effect: finds an export. Its pintle_proc lives as long as the DLL; finding it again gives the same one.
+/* Effect: finds an export. Its pintle_proc lives as long as the DLL; finding it again by the same name and flags gives
+ * the same one (with other flags: another). _data gives an address, of data or code. On failure *out is left alone.
  * Blocks: task. From: any. Errors: ENOTFOUND, EINVAL, ENOMEM, ECLOSED; by ordinal on POSIX: ENOTSUP. */
 PINTLE_API int pintle_dll_find(pintle_dll *dll, const char *name, pintle_proc **out);
 PINTLE_API int pintle_dll_find_with(pintle_dll *dll, const char *name, unsigned flags, pintle_proc **out);
 PINTLE_API int pintle_dll_find_ordinal(pintle_dll *dll, unsigned ordinal, pintle_proc **out);
 PINTLE_API int pintle_dll_find_data(pintle_dll *dll, const char *name, void **out_data);
 
-/* Effect: refuses new calls, waits for those in flight, unloads, frees the handle. EBUSY at the deadline, or at once
- * from inside a call of the DLL itself: the text names who is inside, and the handle goes on refusing calls until it
- * is closed again or reopened. Blocks: task. From: any. Errors: EBUSY, EINVAL. */
+/* Effect: refuses new calls, waits for those in flight, unloads, frees the handle. After any error the handle is still
+ * there and goes on refusing calls until it is closed again or reopened. EBUSY: at the deadline, or at once from inside
+ * a call of the DLL itself: the text names who is inside; also while another close or reopen of it is under way.
+ * Blocks: task. From: any. Errors: EBUSY, ECANCELED (the task was cancelled while it waited), EINVAL. */
 PINTLE_API int pintle_dll_close(pintle_dll *dll, int64_t deadline_ns);
-/* Effect: undoes a close that got EBUSY. Blocks: no. From: any. Errors: EINVAL (it was not closing). */
+/* Effect: undoes a close that failed. Blocks: no. From: any.
+ * Errors: EINVAL (it was not closing), EBUSY (another close or reopen is under way). */
 PINTLE_API int pintle_dll_reopen(pintle_dll *dll);
 
 /* Effect: counts a burst of calls of any kind, for code that calls through pintle_proc_code(): close waits for the
@@ -60,7 +71,8 @@ PINTLE_API void pintle_dll_release(pintle_dll *dll);
 PINTLE_API pintle_result pintle_proc_call(pintle_proc *proc, unsigned nargs, const uintptr_t *args);
 PINTLE_API int pintle_proc_try_call(pintle_proc *proc, unsigned nargs, const uintptr_t *args, pintle_result *out);
 
-/* The function's address; the system's handle (HMODULE, dlopen's); the path it was loaded from. Blocks: no. From: any. */
+/* The function's address, NULL for a static proc that is not bound yet; the system's handle (HMODULE, dlopen's); the path
+ * or name that it was opened by, also of a private copy. Blocks: no. From: any. */
 PINTLE_API pintle_code pintle_proc_code(pintle_proc *proc);
 PINTLE_API void *pintle_dll_native(pintle_dll *dll);
 PINTLE_API const char *pintle_dll_path(pintle_dll *dll);

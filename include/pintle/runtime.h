@@ -18,13 +18,15 @@ enum {
 
 /* Zero is the default of every field but size; size may be zero too (the header's size is taken then). */
 typedef struct pintle_options {
-    size_t size;          /* sizeof(pintle_options) */
-    unsigned processors;  /* tasks that run at the same time; 0: CPU affinity and cgroup quota, or PINTLE_PROCESSORS */
-    unsigned max_threads; /* OS threads at most; 0: 10,000. At the limit tasks wait for a thread */
-    unsigned max_tasks;   /* live tasks at most; 0: no limit but memory. At the limit pintle_spawn gives ELIMIT */
-    size_t stack_bytes;   /* address space of a task's stack, committed as touched; 0: 256 KB */
-    uint32_t flags;       /* none defined yet */
-    int cancel_signal;    /* POSIX: signal that interrupts a cancelled call; 0: none */
+    size_t size;         /* sizeof(pintle_options) */
+    unsigned processors; /* tasks that run at the same time; 0: CPU affinity and cgroup quota, or PINTLE_PROCESSORS */
+    unsigned
+        max_threads;    /* OS threads for tasks at most, beside pintle_run's caller; 0: 10,000. At the limit tasks wait
+                             for one, and on_report gets a warning, once */
+    unsigned max_tasks; /* live tasks at most; 0: no limit but memory. At the limit pintle_spawn gives ELIMIT */
+    size_t stack_bytes; /* address space of a task's stack, committed as touched; 0: 256 KB */
+    uint32_t flags;     /* none defined yet */
+    int cancel_signal;  /* POSIX: signal that interrupts a cancelled call; 0: none */
     void (*on_thread_start)(void *user); /* on each thread the runtime makes, before it runs tasks */
     void (*on_thread_stop)(void *user);
     void (*on_report)(void *user, int kind, const char *text); /* instead of stderr */
@@ -41,7 +43,8 @@ typedef struct pintle_options {
  * waits end with PINTLE_ECANCELED and the tasks get up to a second to end; a task that is inside a foreign call
  * then cannot be ended and is left behind with its thread, which will run no task again. Options may be NULL.
  * Blocks: thread. From: foreign thread (a program's main thread, usually).
- * Errors: EINVAL; ENOMEM; ELIMIT (no thread can be made); EBUSY (already running). Source of the shape: Go's main. */
+ * Errors: EINVAL; ENOMEM; ELIMIT (the system makes no thread for tasks, also when tried again; if it refuses more later,
+ * tasks wait and stats.threads_refused counts); EBUSY (already running). Source of the shape: Go's main. */
 PINTLE_API int pintle_run_sized(pintle_main_fn *main_task, void *arg, const pintle_options *options, size_t size);
 static inline int pintle_run(pintle_main_fn *main_task, void *arg, const pintle_options *options) {
     return pintle_run_sized(main_task, arg, options, sizeof(pintle_options));
@@ -57,7 +60,8 @@ static inline int pintle_start(const pintle_options *options) {
 
 /* Effect: the last stop waits for all tasks to end (new ones get ESTOPPED), then for all threads of the runtime,
  * and gives everything back; 0 means that unloading our code is safe and a later start works. EBUSY: tasks were
- * left at the deadline; the text names them, and it can be called again.
+ * left at the deadline; the text names the first of them and what each is in (a wait, a foreign call), and it can be
+ * called again. Two libraries in one process that each have Pintle linked in do not disturb each other.
  * Blocks: thread. From: foreign thread. Errors: EBUSY, ESTOPPED (not started), EINVAL (deadline). */
 PINTLE_API int pintle_stop(int64_t deadline_ns);
 

@@ -66,6 +66,21 @@ PINTLE_API bool pintle_pinned(void);
 PINTLE_API int pintle_sleep(int64_t duration_ns);
 PINTLE_API int pintle_sleep_until(int64_t deadline_ns);
 
+/* A value that each task has of its own, as thread-local variables are for threads. */
+typedef struct pintle_local pintle_local;
+
+/* Effect: makes one, NULL in every task at first. Made once for each purpose, up to 1,024 in a process; never freed.
+ * destroy (may be NULL) gets each value that is not NULL when its task ends, also by pintle_task_exit; it runs as the
+ * last of the task's code and may wait, call and set values, which are destroyed too (up to four rounds). A task that
+ * ends by a panic runs no destroy functions. Blocks: no. From: any. Errors: ELIMIT, ENOMEM, EINVAL. */
+PINTLE_API int pintle_local_new(pintle_local **out, pintle_fn *destroy);
+
+/* Effect: the calling task's value; in a call: that of the task that made the call. get: NULL where none was set, and on
+ * a foreign thread. set does not destroy the value that was there. Blocks: no. From: task, in a call.
+ * Errors (set): EINVAL (NULL, or on a foreign thread, which has no values), ENOMEM. */
+PINTLE_API void *pintle_local_get(pintle_local *local);
+PINTLE_API int pintle_local_set(pintle_local *local, void *value);
+
 /* Effect: a contract is broken and the task cannot go on: a report (message, task, where), exit status 2. In library
  * mode only the task ends, and its joiner gets EPANIC. From: any; on a thread that is no task the process
  * ends. Does not return. */

@@ -13,6 +13,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "dll_copy.h"
+#include "fail.h"
 #include "os.h"
 
 /* What os_dll_open returns, put together in one place. */
@@ -80,9 +82,9 @@ static bool missing_dependency(const char *message, const char *path, char *out_
 }
 
 /* Why dlopen refused a file that is a shared library as far as elf_complaint can see, or a bare name. */
-static int64_t explain_message(failure f, const char *path, bool system, const char *message) {
+static int64_t explain_message(failure f, const char *path, bool system, const char *loaded, const char *message) {
     char name[256];
-    if (missing_dependency(message, path, name, sizeof name))
+    if (missing_dependency(message, loaded, name, sizeof name))
         return fail(f, PINTLE_ENOTFOUND, ENOENT,
                     "library '%s' needs '%s', which was not found: install it, or put its folder "
                     "into LD_LIBRARY_PATH (%s)",
@@ -95,8 +97,9 @@ static int64_t explain_message(failure f, const char *path, bool system, const c
     return fail(f, PINTLE_EOS, ENOEXEC, "library '%s' cannot be loaded: %s", path, message);
 }
 
-static int64_t explain(failure f, const char *path, bool system, const char *message) {
-    if (system) return explain_message(f, path, system, message);
+/* loaded: path, or the copy that was loaded in its place. */
+static int64_t explain(failure f, const char *path, bool system, const char *loaded, const char *message) {
+    if (system) return explain_message(f, path, system, loaded, message);
     unsigned char start[sizeof(ElfW(Ehdr))];
     size_t bytes;
     int error = file_read_start(path, start, sizeof start, &bytes);
@@ -104,7 +107,7 @@ static int64_t explain(failure f, const char *path, bool system, const char *mes
     if (error != 0) return fail_errno(f, path, error);
     const char *complaint = elf_complaint(start, bytes);
     if (complaint != NULL) return fail(f, PINTLE_EINVAL, ENOEXEC, "'%s' %s (%s)", path, complaint, message);
-    return explain_message(f, path, system, message);
+    return explain_message(f, path, system, loaded, message);
 }
 
 int64_t os_dll_open(const char *path, bool system, void **out_handle, int *out_code, char *out_text,
@@ -116,11 +119,47 @@ int64_t os_dll_open(const char *path, bool system, void **out_handle, int *out_c
                     "or open it by its absolute path",
                     path);
     if (!system && !os_path_absolute(path)) return fail(f, PINTLE_EINVAL, EINVAL, "'%s' is not an absolute path", path);
+    if (fail_now(FAIL_LIBRARY)) return fail(f, PINTLE_EOS, ENOMEM, "library '%s' cannot be loaded: refused", path);
     *out_handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
     if (*out_handle != NULL) return 0;
     const char *message = dlerror();
-    return explain(f, path, system, message == NULL ? "no reason given" : message);
+    return explain(f, path, system, path, message == NULL ? "no reason given" : message);
 }
+
+static int64_t fail_copy(failure f, const char *path, bool of_original, int error) {
+    char text[256];
+    if (error == EISDIR) return fail(f, PINTLE_EINVAL, error, "'%s' is a folder, not a shared library", path);
+    if (of_original) return fail_errno(f, path, error);
+    os_error_text(error, text, sizeof text);
+    return fail(f,
+                error == ENOMEM   ? PINTLE_ENOMEM
+                : error == EACCES ? PINTLE_EACCES
+                                  : PINTLE_EOS,
+                error, "library '%s' cannot be copied into the temporary folder: %s (TMPDIR can name another one)",
+                path, text);
+}
+
+int64_t os_dll_open_copy(const char *path, void **out_handle, void **out_copy, int *out_code, char *out_text,
+                         size_t text_bytes) {
+    failure f = {.out_code = out_code, .out_text = out_text, .text_bytes = text_bytes};
+    char *copy;
+    bool of_original;
+    *out_handle = *out_copy = NULL;
+    if (!os_path_absolute(path)) return fail(f, PINTLE_EINVAL, EINVAL, "'%s' is not an absolute path", path);
+    int error = dll_copy_make(path, &copy, &of_original);
+    if (error != 0) return fail_copy(f, path, of_original, error);
+    *out_handle = dlopen(copy, RTLD_NOW | RTLD_LOCAL);
+    if (*out_handle != NULL) {
+        *out_copy = copy;
+        return 0;
+    }
+    const char *message = dlerror();
+    int64_t os_code = explain(f, path, false, copy, message == NULL ? "no reason given" : message);
+    dll_copy_remove(copy);
+    return os_code;
+}
+
+void os_dll_copy_remove(void *copy) { dll_copy_remove(copy); }
 
 void os_dll_close(void *handle) { dlclose(handle); }
 
@@ -128,6 +167,7 @@ void os_dll_close(void *handle) { dlclose(handle); }
 int64_t os_dll_symbol(void *handle, const char *name, unsigned ordinal, void **out_address) {
     (void)ordinal;
     if (name == NULL) return ENOSYS;
+    if (fail_now(FAIL_LIBRARY)) return ENOENT;
     *out_address = dlsym(handle, name);
     return *out_address == NULL ? ENOENT : 0;
 }

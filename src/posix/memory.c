@@ -3,20 +3,22 @@
  * A slab is mapped readable and writable without a reservation of memory: a page costs memory once it is touched.
  * Huge pages are off in it, else the first touch of a stack would take 2 MB. Guard pages are markers in the page table
  * where the kernel has them (Linux 6.13): the slab stays one mapping, and the limit of 65,530 mappings
- * (vm.max_map_count) does not bound the number of stacks. Elsewhere mprotect splits the mapping at each guard.
+ * (vm.max_map_count) does not bound the number of stacks. Elsewhere mprotect splits the mapping at each guard, so after
+ * GUARDED_MOST stacks only the lowest of the stacks that are prepared together has one.
  * Threads: any. Locks: none. Order: guard_markers_missing is a hint, relaxed: who misses it tries once more.
  * Invariants: a reservation starts at a multiple of 64 KB. Tests: tests/unit/test_os.c, tests/posix/test_os_posix.c. */
 #include <errno.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "fail.h"
 #include "os.h"
 
 #if !defined(MADV_GUARD_INSTALL)
 #define MADV_GUARD_INSTALL 102 /* Linux 6.13; newer than many C libraries' headers */
 #endif
 
-enum { RESERVE_ALIGN = 64 * 1024 };
+enum { RESERVE_ALIGN = 64 * 1024, GUARDED_MOST = 10000 };
 
 static _Atomic bool guard_markers_missing;
 
@@ -41,7 +43,7 @@ static char *map_aligned(size_t bytes) {
 
 void *os_reserve(size_t bytes) {
     size_t page_bytes = os_page_bytes();
-    if (bytes == 0 || bytes > SIZE_MAX - page_bytes) return NULL;
+    if (bytes == 0 || bytes > SIZE_MAX - page_bytes || fail_now(FAIL_RESERVE)) return NULL;
     bytes = (bytes + page_bytes - 1) / page_bytes * page_bytes;
     char *base = map_aligned(bytes);
     if (base == NULL) return NULL;
@@ -64,6 +66,21 @@ static int guard_install(void *page, size_t page_bytes) {
 int os_stack_prepare(void *base, size_t bytes, size_t top_bytes, void **out_limit) {
     size_t page_bytes = os_page_bytes();
     if (bytes < 2 * page_bytes || top_bytes > bytes - page_bytes) return EINVAL;
+    if (fail_now(FAIL_RESERVE)) return ENOMEM;
     *out_limit = (char *)base + page_bytes; /* the kernel commits whatever is touched */
     return guard_install(base, page_bytes);
+}
+
+int os_stacks_prepare(void *base, size_t bytes, size_t top_bytes, uint32_t already, uint32_t *inout_count,
+                      void **out_limit) {
+    if (!atomic_load_relaxed(&guard_markers_missing) || already < GUARDED_MOST) *inout_count = 1;
+    return os_stack_prepare(base, bytes, top_bytes, out_limit);
+}
+
+int os_stack_trim(void *base, size_t bytes, size_t top_bytes, void **inout_limit) {
+    size_t page_bytes = os_page_bytes(), top_pages = (top_bytes + page_bytes - 1) / page_bytes;
+    (void)inout_limit;
+    if (bytes / page_bytes <= top_pages + 1) return 0;
+    /* Not the lowest page, which may be the guard. */
+    return madvise((char *)base + page_bytes, bytes - (top_pages + 1) * page_bytes, MADV_DONTNEED) == 0 ? 0 : errno;
 }

@@ -8,6 +8,8 @@
 #include <pthread.h>
 #include <unistd.h>
 
+#include "fail.h"
+#include "memory.h"
 #include "os.h"
 
 typedef struct thread_start {
@@ -29,19 +31,19 @@ __attribute__((noinline)) static void thread_run(os_thread_fn *fn, void *arg) {
 
 static void *thread_main(void *arg) {
     thread_start start = *(thread_start *)arg;
-    free(arg);
+    memory_free(arg);
     thread_run(start.fn, start.arg);
     return NULL;
 }
 
 int os_thread_start(os_thread *out_thread, os_thread_fn *fn, void *arg) {
-    thread_start *start = malloc(sizeof *start);
+    thread_start *start = memory_alloc(sizeof *start);
     if (start == NULL) return ENOMEM;
     *start = (thread_start){.fn = fn, .arg = arg};
     pthread_t thread;
-    int error = pthread_create(&thread, NULL, thread_main, start);
+    int error = fail_now(FAIL_THREAD) ? EAGAIN : pthread_create(&thread, NULL, thread_main, start);
     if (error != 0) {
-        free(start);
+        memory_free(start);
         return error;
     }
     out_thread->handle = (uintptr_t)thread;

@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "fail.h"
 #include "os.h"
 
 /* The kernel may end a timed wait late by the thread's timer slack, 50 us unless set; a prctl is 0.1 us, once. */
@@ -32,6 +33,7 @@ static void futex_wait(_Atomic uint32_t *word, uint32_t expected, const struct t
 }
 
 void os_wait_word(_Atomic uint32_t *word, uint32_t expected, int64_t deadline_ns) {
+    if (fail_now(FAIL_WAIT)) return;
     if (deadline_ns == INT64_MAX) {
         futex_wait(word, expected, NULL);
         return;

@@ -9,10 +9,10 @@
 #include "dll_explain.h"
 
 /* What we give to the system: backslashes (the loader refuses others with its newer flags), and ".dll" if the last part
- * has no dot, as the loader itself would add it. To be given to free(). */
+ * has no dot, as the loader itself would add it. To be given to memory_free(). */
 static wchar_t *path_make(const char *path, bool *out_suffix_added) {
     size_t length = strlen(path);
-    char *text = malloc(length + sizeof ".dll");
+    char *text = memory_alloc(length + sizeof ".dll");
     if (text == NULL) {
         SetLastError(ERROR_NOT_ENOUGH_MEMORY);
         return NULL;
@@ -25,7 +25,7 @@ static wchar_t *path_make(const char *path, bool *out_suffix_added) {
     *out_suffix_added = strchr(last == NULL ? text : last, '.') == NULL;
     if (*out_suffix_added) memcpy(text + length, ".dll", sizeof ".dll");
     wchar_t *wide = win_utf16(text);
-    free(text);
+    memory_free(text);
     return wide;
 }
 
@@ -39,18 +39,25 @@ static HMODULE load_from_system_folder(const wchar_t *name) {
     return LoadLibraryExW(path, NULL, LOAD_WITH_ALTERED_SEARCH_PATH);
 }
 
-static HMODULE load(const wchar_t *path, bool system) {
+/* copy: NULL, or what is loaded in the place of path. */
+static HMODULE load(const wchar_t *path, bool system, const wchar_t *copy) {
     bool flags = win_functions_get()->dll_search_flags;
     if (system) return flags ? LoadLibraryExW(path, NULL, LOAD_LIBRARY_SEARCH_SYSTEM32) : load_from_system_folder(path);
+    if (!flags) return LoadLibraryExW(copy == NULL ? path : copy, NULL, LOAD_WITH_ALTERED_SEARCH_PATH);
+    if (copy != NULL) return dll_copy_load(copy, path);
     DWORD search = LOAD_LIBRARY_SEARCH_DLL_LOAD_DIR | LOAD_LIBRARY_SEARCH_SYSTEM32 | LOAD_LIBRARY_SEARCH_USER_DIRS;
-    return LoadLibraryExW(path, NULL, flags ? search : LOAD_WITH_ALTERED_SEARCH_PATH);
+    return LoadLibraryExW(path, NULL, search);
 }
 
 /* Loads without windows that wait for somebody to press a button; keeps the last error. */
-static HMODULE load_quietly(const wchar_t *path, bool system) {
+static HMODULE load_quietly(const wchar_t *path, bool system, const wchar_t *copy) {
     DWORD mode;
     bool changed = SetThreadErrorMode(SEM_FAILCRITICALERRORS | SEM_NOOPENFILEERRORBOX, &mode);
-    HMODULE module = load(path, system);
+    HMODULE module = NULL;
+    if (fail_now(FAIL_LIBRARY))
+        SetLastError(ERROR_NOT_ENOUGH_MEMORY);
+    else
+        module = load(path, system, copy);
     DWORD error = GetLastError();
     if (changed) SetThreadErrorMode(mode, NULL);
     SetLastError(error);
@@ -72,17 +79,48 @@ int64_t os_dll_open(const char *path, bool system, void **out_handle, int *out_c
         return dll_fail(&f, PINTLE_EINVAL, ERROR_BAD_PATHNAME, "'%s' is not an absolute path", path);
     f.wide_path = path_make(path, &f.suffix_added);
     if (f.wide_path == NULL) return dll_explain_text(&f, GetLastError());
-    HMODULE module = load_quietly(f.wide_path, system);
+    HMODULE module = load_quietly(f.wide_path, system, NULL);
     int64_t error = module != NULL ? 0 : dll_explain(&f, GetLastError());
-    free(f.wide_path);
+    memory_free(f.wide_path);
     *out_handle = module;
     return error;
+}
+
+int64_t os_dll_open_copy(const char *path, void **out_handle, void **out_copy, int *out_code, char *out_text,
+                         size_t text_bytes) {
+    int64_t error;
+    dll_failure f = {.path = path, .out_code = out_code, .out_text = out_text, .text_bytes = text_bytes};
+    *out_handle = *out_copy = NULL;
+    if (!os_path_absolute(path))
+        return dll_fail(&f, PINTLE_EINVAL, ERROR_BAD_PATHNAME, "'%s' is not an absolute path", path);
+    f.wide_path = path_make(path, &f.suffix_added);
+    if (f.wide_path == NULL) return dll_explain_text(&f, GetLastError());
+    wchar_t *copy = dll_copy_make(&f, &error);
+    if (copy != NULL) {
+        HMODULE module = load_quietly(f.wide_path, false, copy);
+        error = module != NULL ? 0 : dll_explain(&f, GetLastError());
+        if (module != NULL) {
+            *out_handle = module;
+            *out_copy = copy;
+        } else {
+            dll_copy_remove(copy);
+            memory_free(copy);
+        }
+    }
+    memory_free(f.wide_path);
+    return error;
+}
+
+void os_dll_copy_remove(void *copy) {
+    dll_copy_remove(copy);
+    memory_free(copy);
 }
 
 void os_dll_close(void *handle) { FreeLibrary(handle); }
 
 int64_t os_dll_symbol(void *handle, const char *name, unsigned ordinal, void **out_address) {
     if (name == NULL && (ordinal == 0 || ordinal > 0xFFFF)) return ERROR_INVALID_ORDINAL;
+    if (fail_now(FAIL_LIBRARY)) return ERROR_PROC_NOT_FOUND;
     *out_address = (void *)(uintptr_t)GetProcAddress(handle, name != NULL ? name : MAKEINTRESOURCEA(ordinal));
     return *out_address != NULL ? 0 : GetLastError();
 }

@@ -27,8 +27,7 @@ int64_t dll_fail(const dll_failure *f, int code, DWORD error, const char *format
     return error;
 }
 
-/* "DLL 'path' reason: the system's message". */
-static int64_t fail_with_message(const dll_failure *f, int code, DWORD error, const char *reason) {
+int64_t dll_fail_with_message(const dll_failure *f, int code, DWORD error, const char *reason) {
     char message[256];
     os_error_text(error, message, sizeof message);
     return dll_fail(f, code, error, "DLL '%s' %s: %s", f->path, reason, message);
@@ -37,8 +36,8 @@ static int64_t fail_with_message(const dll_failure *f, int code, DWORD error, co
 int64_t dll_explain_text(const dll_failure *f, DWORD error) {
     if (error == ERROR_NO_UNICODE_TRANSLATION)
         return dll_fail(f, PINTLE_EINVAL, error, "the path '%s' is not UTF-8", f->path);
-    return fail_with_message(f, error == ERROR_NOT_ENOUGH_MEMORY ? PINTLE_ENOMEM : PINTLE_EOS, error,
-                             "cannot be loaded");
+    return dll_fail_with_message(f, error == ERROR_NOT_ENOUGH_MEMORY ? PINTLE_ENOMEM : PINTLE_EOS, error,
+                                 "cannot be loaded");
 }
 
 bool dll_system_path(const wchar_t *name, wchar_t out_path[DLL_PATH_UNITS]) {
@@ -57,6 +56,7 @@ typedef struct walk {
     size_t folder_units;
     char names[WALK_MAX][NAME_BYTES];
     unsigned count;
+    bool strict; /* only a file that is in System32 counts as the system's */
 } walk;
 
 static bool walk_has(const walk *w, const char *name) {
@@ -82,8 +82,10 @@ static bool is_api_set(const char *name) {
 }
 
 /* Whether the system's folders, or those given to AddDllDirectory, have the DLL. Maps it as data: runs nothing. */
-static bool system_has(const wchar_t *name) {
+static bool system_has(const wchar_t *name, bool strict) {
+    wchar_t path[DLL_PATH_UNITS];
     if (GetModuleHandleW(name) != NULL) return true;
+    if (strict) return dll_system_path(name, path) && GetFileAttributesW(path) != INVALID_FILE_ATTRIBUTES;
     DWORD search = win_functions_get()->dll_search_flags ? LOAD_LIBRARY_SEARCH_SYSTEM32 | LOAD_LIBRARY_SEARCH_USER_DIRS
                                                          : 0;
     HMODULE data = LoadLibraryExW(name, NULL, LOAD_LIBRARY_AS_DATAFILE | search);
@@ -100,7 +102,7 @@ static bool import_is_there(walk *w, const char *name) {
         walk_add(w, name);
         return true;
     }
-    return system_has(wide_name);
+    return system_has(wide_name, w->strict);
 }
 
 /* The first import of the DLL at that path that is not there. */
@@ -143,11 +145,16 @@ static bool find_missing(walk *w, const wchar_t *path, char *out_name, const cha
 static int64_t explain_dependency(const dll_failure *f, const wchar_t *path, DWORD error) {
     char name[NAME_BYTES], by_way_of[NAME_BYTES + 32] = "";
     const char *needed_by;
-    walk *w = malloc(sizeof *w);
-    bool found = w != NULL && find_missing(w, path, name, &needed_by);
+    walk *w = memory_alloc(sizeof *w);
+    bool found = false;
+    /* Wine looks for data in more folders than for code, so what it finds there may be missing all the same. */
+    for (int strict = 0; w != NULL && strict < 2 && !found; strict++) {
+        w->strict = strict != 0;
+        found = find_missing(w, path, name, &needed_by);
+    }
     if (found && needed_by != NULL) snprintf(by_way_of, sizeof by_way_of, " (by way of '%s')", needed_by);
-    free(w);
-    if (!found) return fail_with_message(f, PINTLE_ENOTFOUND, error, "needs another DLL, which was not found");
+    memory_free(w);
+    if (!found) return dll_fail_with_message(f, PINTLE_ENOTFOUND, error, "needs another DLL, which was not found");
     return dll_fail(f, PINTLE_ENOTFOUND, error,
                     "DLL '%s' needs '%s'%s, which was not found: put it into the same folder, or "
                     "give its folder to AddDllDirectory",
@@ -172,27 +179,28 @@ static int64_t explain_error(const dll_failure *f, const wchar_t *path, DWORD er
     switch (error) {
     case ERROR_MOD_NOT_FOUND: return explain_dependency(f, path, error);
     case ERROR_PROC_NOT_FOUND:
-        return fail_with_message(f, PINTLE_EOS, error,
-                                 "needs a function that another DLL does not have (an older version of it?)");
-    case ERROR_DLL_INIT_FAILED: return fail_with_message(f, PINTLE_EOS, error, "was loaded, but its DllMain failed");
+        return dll_fail_with_message(f, PINTLE_EOS, error,
+                                     "needs a function that another DLL does not have (an older version of it?)");
+    case ERROR_DLL_INIT_FAILED:
+        return dll_fail_with_message(f, PINTLE_EOS, error, "was loaded, but its DllMain failed");
     case ERROR_ACCESS_DENIED:
     case ERROR_INVALID_IMAGE_HASH:
     case ERROR_ACCESS_DISABLED_BY_POLICY:
-    case ERROR_VIRUS_INFECTED: return fail_with_message(f, PINTLE_EACCES, error, "must not be loaded");
+    case ERROR_VIRUS_INFECTED: return dll_fail_with_message(f, PINTLE_EACCES, error, "must not be loaded");
     case ERROR_NOT_ENOUGH_MEMORY:
     case ERROR_OUTOFMEMORY:
-    case ERROR_COMMITMENT_LIMIT: return fail_with_message(f, PINTLE_ENOMEM, error, "cannot be loaded");
-    default: return fail_with_message(f, PINTLE_EOS, error, "cannot be loaded");
+    case ERROR_COMMITMENT_LIMIT: return dll_fail_with_message(f, PINTLE_ENOMEM, error, "cannot be loaded");
+    default: return dll_fail_with_message(f, PINTLE_EOS, error, "cannot be loaded");
     }
 }
 
 /* The file's attributes cannot be read: it is not there, or we may not see it. */
 static int64_t explain_absence(const dll_failure *f, DWORD error) {
-    if (error == ERROR_ACCESS_DENIED) return fail_with_message(f, PINTLE_EACCES, error, "cannot be opened");
+    if (error == ERROR_ACCESS_DENIED) return dll_fail_with_message(f, PINTLE_EACCES, error, "cannot be opened");
     char reason[96];
     snprintf(reason, sizeof reason, "was not found%s%s", f->system ? " in the system's folder" : "",
              f->suffix_added ? ", with '.dll' added to the name" : "");
-    return fail_with_message(f, PINTLE_ENOTFOUND, error, reason);
+    return dll_fail_with_message(f, PINTLE_ENOTFOUND, error, reason);
 }
 
 int64_t dll_explain(const dll_failure *f, DWORD error) {

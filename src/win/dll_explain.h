@@ -26,6 +26,19 @@ int64_t dll_explain(const dll_failure *f, DWORD error);
 /* f->path could not be made UTF-16. */
 int64_t dll_explain_text(const dll_failure *f, DWORD error);
 
+/* "DLL 'path' reason: the system's message". */
+int64_t dll_fail_with_message(const dll_failure *f, int code, DWORD error, const char *reason);
+
+/* ---- dll_copy.c ---- */
+
+/* Copies f->wide_path into a temporary folder made for it: the copy's path, to be given to memory_free(). NULL: *out_error is
+ * the error number, code and text are written. */
+wchar_t *dll_copy_make(const dll_failure *f, int64_t *out_error);
+/* LoadLibraryExW of the copy; what it needs is looked for in the original's folder too. Where AddDllDirectory is. */
+HMODULE dll_copy_load(const wchar_t *copy, const wchar_t *original);
+/* Removes the copy and its folder. */
+void dll_copy_remove(const wchar_t *copy);
+
 /* The path of a name in System32; false if it is too long. */
 bool dll_system_path(const wchar_t *name, wchar_t out_path[DLL_PATH_UNITS]);
 

@@ -61,9 +61,11 @@ HANDLE win_timer_create(void) {
     return CreateWaitableTimerExW(NULL, NULL, CREATE_WAITABLE_TIMER_HIGH_RESOLUTION, TIMER_ALL_ACCESS);
 }
 
+static bool is_wine(void) { return export_find(GetModuleHandleW(L"ntdll.dll"), "wine_get_version") != NULL; }
+
 /* Wine's waits are futexes, precise to 0.1 ms, and its waitable timers are slower. */
 static bool waits_are_coarse(void) {
-    if (export_find(GetModuleHandleW(L"ntdll.dll"), "wine_get_version") != NULL) return false;
+    if (is_wine()) return false;
     HANDLE timer = win_timer_create();
     if (timer != NULL) CloseHandle(timer);
     return timer != NULL;
@@ -76,6 +78,7 @@ static BOOL CALLBACK functions_find(INIT_ONCE *once, void *argument, void **cont
     if (!win_waits_of_ntdll(&functions.waits) && !win_waits_of_kernelbase(&functions.waits))
         fatal("this Windows has no WaitOnAddress: Windows 8, Windows Server 2012 or newer is needed");
     functions.coarse_waits = waits_are_coarse();
+    functions.mappings_are_few = is_wine();
     HMODULE kernel32 = GetModuleHandleW(L"kernel32.dll");
     functions.dll_search_flags = export_find(kernel32, "AddDllDirectory") != NULL;
     functions.group_affinity = (win_group_affinity_fn)export_find(kernel32, "GetProcessGroupAffinity");
@@ -92,7 +95,7 @@ const win_functions *win_functions_get(void) {
 wchar_t *win_utf16(const char *text) {
     int units = MultiByteToWideChar(CP_UTF8, MB_ERR_INVALID_CHARS, text, -1, NULL, 0);
     if (units == 0) return NULL;
-    wchar_t *out = malloc((size_t)units * sizeof *out);
+    wchar_t *out = memory_alloc((size_t)units * sizeof *out);
     if (out == NULL) {
         SetLastError(ERROR_NOT_ENOUGH_MEMORY);
         return NULL;

@@ -7,6 +7,7 @@
 #include "error.h"
 #include "os.h"
 #include "pintle/syscall.h"
+#include "scheduler.h"
 #include "thread.h"
 
 struct request {
@@ -48,6 +49,7 @@ static int open_in_call(void *arg) {
 }
 
 static int load(struct request *request, void **out_module) {
+    spares_top_up();
     int result = pintle_call(open_in_call, request);
     if (result != 0) return error_set(result, request->os_code, "%s", request->text);
     *out_module = request->found;

@@ -71,13 +71,11 @@ void os_error_text(int64_t os_code, char *out_text, size_t text_bytes) {
 }
 
 bool os_environment(const char *name, char *out_value, size_t value_bytes) {
-    wchar_t value[2048];
-    wchar_t *wide_name = win_utf16(name);
-    if (wide_name == NULL) return false;
+    wchar_t value[2048], wide_name[64]; /* no heap: without memory a variable is not to be overlooked */
+    if (MultiByteToWideChar(CP_UTF8, MB_ERR_INVALID_CHARS, name, -1, wide_name, COUNT_OF(wide_name)) == 0) return false;
     SetLastError(0);
     DWORD length = GetEnvironmentVariableW(wide_name, value, COUNT_OF(value));
     bool found = length < COUNT_OF(value) && (length > 0 || GetLastError() == 0);
-    free(wide_name);
     if (!found) return false;
     if (length == 0) value[0] = 0;
     int bytes = WideCharToMultiByte(CP_UTF8, 0, value, -1, NULL, 0, NULL, NULL);

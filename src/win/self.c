@@ -21,6 +21,7 @@ static SRWLOCK slot_lock = SRWLOCK_INIT;
 static unsigned init_count;
 
 static int slot_take(void) {
+    if (fail_now(FAIL_MEMORY)) return ERROR_NO_MORE_ITEMS;
     DWORD index = TlsAlloc();
     if (index == TLS_OUT_OF_INDEXES) return (int)GetLastError();
     atomic_store_relaxed(&pintle_tls_index, index);

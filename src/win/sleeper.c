@@ -36,11 +36,11 @@ static unsigned pool_count;
 static void sleeper_destroy(sleeper *s) {
     if (s->event != NULL) CloseHandle(s->event);
     if (s->timer != NULL) CloseHandle(s->timer);
-    free(s);
+    memory_free(s);
 }
 
 static sleeper *sleeper_create(void) {
-    sleeper *s = calloc(1, sizeof *s);
+    sleeper *s = memory_alloc_zero(sizeof *s);
     if (s == NULL) return NULL;
     s->event = CreateEventW(NULL, FALSE, FALSE, NULL);
     s->timer = win_timer_create();

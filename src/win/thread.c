@@ -19,7 +19,7 @@ typedef struct thread_start {
 
 static DWORD WINAPI thread_main(void *arg) {
     thread_start start = *(thread_start *)arg;
-    free(arg);
+    memory_free(arg);
     ULONG guarantee_bytes = OS_STACK_GUARANTEE_BYTES;
     SetThreadStackGuarantee(&guarantee_bytes); /* refused: an overflow is then reported less well */
     start.fn(start.arg);
@@ -27,13 +27,17 @@ static DWORD WINAPI thread_main(void *arg) {
 }
 
 int os_thread_start(os_thread *out_thread, os_thread_fn *fn, void *arg) {
-    thread_start *start = malloc(sizeof *start);
+    thread_start *start = memory_alloc(sizeof *start);
     if (start == NULL) return ERROR_NOT_ENOUGH_MEMORY;
     *start = (thread_start){.fn = fn, .arg = arg};
-    HANDLE thread = CreateThread(NULL, THREAD_STACK_BYTES, thread_main, start, STACK_SIZE_PARAM_IS_A_RESERVATION, NULL);
+    HANDLE thread = NULL;
+    if (fail_now(FAIL_THREAD))
+        SetLastError(ERROR_NOT_ENOUGH_MEMORY);
+    else
+        thread = CreateThread(NULL, THREAD_STACK_BYTES, thread_main, start, STACK_SIZE_PARAM_IS_A_RESERVATION, NULL);
     if (thread == NULL) {
         DWORD error = GetLastError();
-        free(start);
+        memory_free(start);
         return (int)error;
     }
     out_thread->handle = (uintptr_t)thread;

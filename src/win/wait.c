@@ -17,6 +17,7 @@ static void wait_until(const win_waits *waits, _Atomic uint32_t *word, uint32_t 
 }
 
 void os_wait_word(_Atomic uint32_t *word, uint32_t expected, int64_t deadline_ns) {
+    if (fail_now(FAIL_WAIT)) return;
     DWORD kept = GetLastError();
     const win_functions *system = win_functions_get();
     if (deadline_ns == INT64_MAX)

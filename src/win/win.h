@@ -8,6 +8,8 @@
 #include <wchar.h>
 #include <windows.h>
 
+#include "fail.h"
+#include "memory.h"
 #include "os.h"
 
 /* ---- The TEB, the block that gs points to in every thread ---- */
@@ -57,6 +59,7 @@ typedef struct win_waits {
 typedef struct win_functions {
     win_waits waits;                      /* never NULL */
     bool coarse_waits;                    /* their time-outs end at ticks of 15.6 ms, and there are better timers */
+    bool mappings_are_few;                /* Wine: each change of protection takes one of 65,530 (memory.c) */
     bool dll_search_flags;                /* LOAD_LIBRARY_SEARCH_*: known where AddDllDirectory is */
     win_group_affinity_fn group_affinity; /* GetProcessGroupAffinity */
 } win_functions;
@@ -72,7 +75,7 @@ HANDLE win_timer_create(void);
 
 /* ---- UTF-8 ---- */
 
-/* A copy in UTF-16, to be given to free(). NULL, and GetLastError(), if the text is not UTF-8 or memory is short. */
+/* A copy in UTF-16, to be given to memory_free(). NULL, and GetLastError(), if the text is not UTF-8 or memory is short. */
 wchar_t *win_utf16(const char *text);
 /* The text in UTF-8, cut at a character's end if it does not fit. */
 void win_utf8(const wchar_t *text, char *out_text, size_t text_bytes);

@@ -1,7 +1,7 @@
 /* test_dll.c: pintle/dll.h: opening, finding, calling, closing while calls are in flight, lazily bound procs.
  *
  * Tasks note what they find wrong with EXPECT; run_tasks, on the case's own stack, asserts that nothing was. */
-#include "api/api_helpers.h"
+#include "api/dll_helpers.h"
 
 #if defined(_WIN32)
 #define SYSTEM_DLL "kernel32.dll"
@@ -11,64 +11,7 @@
 #define SYSTEM_PROC "getpid"
 #endif
 
-static const char *_Atomic first_wrong;
-static _Atomic int first_wrong_line;
-
-static void note_wrong(const char *what, int line) {
-    const char *none = NULL;
-    if (atomic_compare_exchange_strong(&first_wrong, &none, what)) atomic_store(&first_wrong_line, line);
-}
-#define EXPECT(condition) ((condition) ? (void)0 : note_wrong(#condition, __LINE__))
-
-static void assert_nothing_wrong(void) {
-    const char *what = atomic_load(&first_wrong);
-    ck_assert_msg(what == NULL, "line %d: not so: %s", atomic_load(&first_wrong_line), what);
-}
-
-static void run_tasks(pintle_main_fn *main_task, unsigned processors) {
-    atomic_store(&first_wrong, NULL);
-    int status = helper_run(main_task, NULL, processors);
-    assert_nothing_wrong();
-    ck_assert_int_eq(status, 0);
-}
-
-/* Whether the last error's text has the word. */
-static bool error_has(const char *word) {
-    pintle_error error;
-    pintle_error_get(&error);
-    return strstr(error.text, word) != NULL;
-}
-
-static int last_code(void) {
-    pintle_error error;
-    pintle_error_get(&error);
-    return error.code;
-}
-
-/* ---- The plugin ---- */
-
-typedef struct plugin {
-    pintle_dll *dll;
-    pintle_proc *weigh, *run;
-} plugin;
-
-static bool plugin_open(plugin *p) {
-    memset(p, 0, sizeof *p);
-    EXPECT(pintle_dll_open(&p->dll, test_dll_path("plugin_a"), 0) == 0);
-    if (p->dll == NULL) return false;
-    EXPECT(pintle_dll_find(p->dll, "plugin_weigh", &p->weigh) == 0);
-    EXPECT(pintle_dll_find(p->dll, "plugin_run", &p->run) == 0);
-    return p->weigh != NULL && p->run != NULL;
-}
-
-static const uintptr_t one_two_three[] = {1, 2, 3};
-
-static bool weighs_right(const plugin *p) { return pintle_proc_call(p->weigh, 3, one_two_three).r1 == 321; }
-
-static bool is_refused(const plugin *p) {
-    pintle_result result;
-    return pintle_proc_try_call(p->weigh, 3, one_two_three, &result) == PINTLE_ECLOSED;
-}
+/* ---- Visitors ---- */
 
 /* A call of the plugin that stays inside until the gate is opened. */
 typedef struct visitor {

@@ -129,6 +129,14 @@ CASE(stacks_with_guard_markers_need_no_mappings) {
     os_release(slab, (size_t)STACKS * STACK_BYTES);
 }
 
+static unsigned mappings_allowed(void) {
+    unsigned count = 0;
+    FILE *file = fopen("/proc/sys/vm/max_map_count", "r");
+    if (file != NULL && fscanf(file, "%u", &count) != 1) count = 0;
+    if (file != NULL) fclose(file);
+    return count;
+}
+
 /* From now on the kernel answers EINVAL to madvise's guard markers, as an older one does. */
 static void refuse_guard_markers(void) {
     struct sock_filter filter[] = {
@@ -161,6 +169,65 @@ CHILD(touch_guard_of_older_kernel) {
 CASE(stack_guard_on_older_kernel_is_a_fault) {
     char text[64];
     ck_assert_int_eq(child_run("touch_guard_of_older_kernel", text, sizeof text), 128 + 11);
+    ck_assert_str_eq(text, "before");
+}
+
+/* 300,000 stacks would be 600,000 mappings, of 65,530 that the kernel allows. */
+CHILD(prepare_many_on_older_kernel) {
+    signal(SIGSEGV, SIG_DFL); /* no sanitizer's handler */
+    refuse_guard_markers();
+    uint32_t already = 0, count = 0;
+    void *limit = NULL;
+    char *lowest = NULL;
+    for (int slabs = 0; slabs < 300000 / 64; slabs++) {
+        char *slab = os_reserve(64 * STACK_BYTES);
+        if (slab == NULL) os_exit(99);
+        for (uint32_t i = 0; i < 64; i += count, already += count) {
+            count = 64 - i;
+            lowest = slab + i * STACK_BYTES;
+            if (os_stacks_prepare(lowest, STACK_BYTES, 4096, already, &count, &limit) != 0) os_exit(98);
+            for (uint32_t j = 1; j <= count; j++) lowest[j * STACK_BYTES - 1] = 1;
+        }
+    }
+    os_write_error("before", 6);
+    if (count != 64) os_exit(97);
+    *(volatile char *)(lowest + os_page_bytes() - 1) = 1; /* the guard that they share */
+}
+
+CASE_TIMEOUT(stacks_on_older_kernel_may_be_many, 60) {
+    char text[64];
+    if (mappings_allowed() < 65530) return;
+    ck_assert_int_eq(child_run("prepare_many_on_older_kernel", text, sizeof text), 128 + 11);
+    ck_assert_str_eq(text, "before");
+}
+
+CASE(stack_trimmed_keeps_its_top_only) {
+    char *slab = slab_of_stacks(), *stack = slab + 7 * STACK_BYTES;
+    void *limit = stack + os_page_bytes();
+    memset(limit, 7, STACK_BYTES - os_page_bytes());
+    ck_assert_int_eq(os_stack_trim(stack, STACK_BYTES, 8192, &limit), 0);
+    ck_assert(limit == stack + os_page_bytes());
+    ck_assert_uint_eq(resident_pages(slab, (size_t)STACKS * STACK_BYTES), 8192 / os_page_bytes());
+    for (size_t at = STACK_BYTES - 8192; at < STACK_BYTES; at++) ck_assert_int_eq(stack[at], 7);
+    ck_assert_int_eq(stack[STACK_BYTES - 8193], 0);
+    ck_assert_int_eq(stack[os_page_bytes()], 0);
+    os_release(slab, (size_t)STACKS * STACK_BYTES);
+}
+
+CHILD(touch_guard_of_trimmed_stack) {
+    signal(SIGSEGV, SIG_DFL);
+    void *limit = NULL;
+    char *stack = os_reserve(STACK_BYTES);
+    if (stack == NULL || os_stack_prepare(stack, STACK_BYTES, 4096, &limit) != 0) os_exit(99);
+    memset(limit, 7, STACK_BYTES - os_page_bytes());
+    if (os_stack_trim(stack, STACK_BYTES, 4096, &limit) != 0) os_exit(98);
+    os_write_error("before", 6);
+    *(volatile char *)(stack + os_page_bytes() - 1) = 1;
+}
+
+CASE(stack_trimmed_still_has_its_guard) {
+    char text[64];
+    ck_assert_int_eq(child_run("touch_guard_of_trimmed_stack", text, sizeof text), 128 + 11);
     ck_assert_str_eq(text, "before");
 }
 

@@ -282,6 +282,32 @@ CASE(stack_without_room_for_guard_is_refused) {
     os_release(slab, SLAB_BYTES);
 }
 
+/* Whether it is one of many does not matter to who uses a stack. */
+CASE(stacks_prepared_together_are_zero_and_writable) {
+    for (uint32_t already = 0; already <= 1000000; already += 250000) {
+        char *slab = os_reserve(SLAB_BYTES);
+        uint32_t done = 0, count;
+        ck_assert_ptr_nonnull(slab);
+        for (; done < SLAB_BYTES / STACK_BYTES; done += count) {
+            char *base = slab + done * STACK_BYTES;
+            void *limit = NULL;
+            count = SLAB_BYTES / STACK_BYTES - done;
+            ck_assert_int_eq(os_stacks_prepare(base, STACK_BYTES, 10000, already, &count, &limit), 0);
+            ck_assert_uint_ge(count, 1);
+            ck_assert_uint_le(done + count, SLAB_BYTES / STACK_BYTES);
+            ck_assert((char *)limit > base);
+            ck_assert((char *)limit <= base + STACK_BYTES - 10000);
+            for (uint32_t i = 0; i < count; i++) {
+                for (char *c = (char *)limit + i * STACK_BYTES; c < base + (i + 1) * STACK_BYTES; c += 512) {
+                    ck_assert_int_eq(*c, 0);
+                    *c = 1;
+                }
+            }
+        }
+        os_release(slab, SLAB_BYTES);
+    }
+}
+
 /* ---- Threads ---- */
 
 typedef struct thread_facts {

@@ -267,6 +267,53 @@ CASE(stack_small_use_commits_the_top_only) {
     os_release(slab, STACK_BYTES);
 }
 
+static void state_assert(char *address, DWORD state, DWORD protect) {
+    MEMORY_BASIC_INFORMATION memory;
+    ck_assert_uint_eq(VirtualQuery(address, &memory, sizeof memory), sizeof memory);
+    ck_assert_uint_eq(memory.State, state);
+    if (state == MEM_COMMIT) ck_assert_uint_eq(memory.Protect, protect);
+}
+
+CASE(stack_trimmed_is_as_it_was_when_prepared) {
+    descent d = {.bytes = 150 << 10};
+    char *stack = os_reserve(STACK_BYTES), *fresh = stack + STACK_BYTES - TOP_BYTES;
+    void *limit = run_on_prepared(stack, descend_on_stack, &d);
+    ck_assert((char *)limit < fresh);
+    fresh[0] = 7;
+    ck_assert_int_eq(os_stack_trim(stack, STACK_BYTES, TOP_BYTES, &limit), 0);
+    ck_assert(limit == fresh);
+    ck_assert_int_eq(fresh[0], 7);
+    state_assert(fresh, MEM_COMMIT, PAGE_READWRITE);
+    state_assert(fresh - os_page_bytes(), MEM_COMMIT, PAGE_READWRITE | PAGE_GUARD);
+    for (char *page = stack; page < fresh - os_page_bytes(); page += os_page_bytes())
+        state_assert(page, MEM_RESERVE, 0);
+    ck_assert_int_eq(os_stack_trim(stack, STACK_BYTES, TOP_BYTES, &limit), 0); /* nothing left to do */
+    ck_assert(limit == fresh);
+    os_release(stack, STACK_BYTES);
+}
+
+CASE(stacks_of_a_group_have_a_guard_and_are_trimmed_by_content) {
+    uint32_t count = 64;
+    void *limit = NULL;
+    char *slab = os_reserve((size_t)count * STACK_BYTES);
+    ck_assert_int_eq(os_stacks_prepare(slab, STACK_BYTES, TOP_BYTES, 1000000, &count, &limit), 0);
+    if (GetProcAddress(GetModuleHandleW(L"ntdll.dll"), "wine_get_version") == NULL) {
+        ck_assert_uint_eq(count, 1); /* Windows: no need of groups, which would be committed */
+    } else {
+        ck_assert_uint_eq(count, (2 << 20) / STACK_BYTES);
+        state_assert(slab, MEM_RESERVE, 0);
+        for (size_t at = os_page_bytes(); at < (size_t)count * STACK_BYTES; at += os_page_bytes())
+            state_assert(slab + at, MEM_COMMIT, PAGE_READWRITE);
+        char *second = slab + STACK_BYTES, *fresh = second + STACK_BYTES - TOP_BYTES;
+        void *second_limit = second + ((char *)limit - slab);
+        memset(second, 7, STACK_BYTES);
+        ck_assert_int_eq(os_stack_trim(second, STACK_BYTES, TOP_BYTES, &second_limit), 0);
+        ck_assert_int_eq(fresh[0], 7);
+        ck_assert_int_eq(fresh[-1], 0);
+    }
+    os_release(slab, 64 * STACK_BYTES);
+}
+
 CASE(release_gives_all_back) {
     MEMORY_BASIC_INFORMATION memory;
     void *limit;
@@ -319,7 +366,7 @@ static const char *file_path(const char *name) {
     strcpy(strrchr(path, '\\'), "\\os_win");
     wchar_t *folder = win_utf16(path);
     CreateDirectoryW(folder, NULL);
-    free(folder);
+    memory_free(folder);
     strcat(strcat(path, "\\"), name);
     return path;
 }
@@ -327,7 +374,7 @@ static const char *file_path(const char *name) {
 static void file_write(const char *name, size_t count) {
     wchar_t *path = win_utf16(file_path(name));
     FILE *file = _wfopen(path, L"wb");
-    free(path);
+    memory_free(path);
     ck_assert_ptr_nonnull(file);
     ck_assert_uint_eq(fwrite(bytes, 1, count, file), count);
     fclose(file);
@@ -464,7 +511,7 @@ CASE(dll_with_rubbish_in_it_is_explained) {
         ck_assert_ptr_nonnull(strstr(text, "rubbish.dll"));
         if (round % 20 == 0) ck_assert_ptr_nonnull(strstr(text, "'missin.dll'"));
     }
-    free(path);
+    memory_free(path);
 }
 
 CASE(dll_without_its_function_says_so) {
@@ -485,7 +532,7 @@ CASE(dll_that_is_a_folder_is_named_so) {
     open_path(file_path("folder.x"), false);
     check_refused(PINTLE_EINVAL, "is a folder, not a DLL");
     ck_assert(RemoveDirectoryW(wide));
-    free(wide);
+    memory_free(wide);
 }
 
 CASE(dll_path_that_is_not_utf8_is_refused) {
@@ -521,7 +568,7 @@ CASE(dll_by_system_name_is_not_from_current_folder) {
     FreeLibrary(ordinary);
     open_path(name, true);
     ck_assert(SetCurrentDirectoryW(before));
-    free(path);
+    memory_free(path);
     check_refused(PINTLE_ENOTFOUND, "was not found in the system's folder");
 }
 

@@ -45,7 +45,8 @@ const char call_help[] =
     "\n"
     "Printed are r1 (the integer result), r2 (the floating-point result), err (Windows: the\n"
     "last error; elsewhere errno) and memory behind pointers, of the first task's last call,\n"
-    "and how long the calls took. The upper half of r1 is undefined if the function returns\n"
+    "and how long the calls took: percentiles, and bars on a scale of 1, 2, 5, 10, … ns. The upper half of r1 is "
+    "undefined if the function returns\n"
     "32 bits: look at \"int\".\n"
     "\n"
 #if defined(_WIN32)

@@ -3,6 +3,8 @@
  *   main.c       the commands, their help                 words.c      arguments of a call, from text to machine words
  *   call.c       pintle call: options, the calls          report.c     its results, for people and as JSON
  *   tour.c       pintle tour; its blocking calls and zlib in tour_win.c, tour_posix.c
+ *   exports.c    pintle exports                           image.c      reads PE and ELF files
+ *   histogram.c  how long calls took
  *   progress.c   a line on a terminal while work is long  platform.h   the rest of what differs between systems
  *
  * Only Pintle's public headers are used. */
@@ -20,9 +22,10 @@ enum { STATUS_OK = 0, STATUS_FAILED = 1, STATUS_USAGE = 2 };
 
 /* The commands: argv[0] is the command's own name; the value is the exit status. */
 int command_call(int argc, char **argv);
+int command_exports(int argc, char **argv);
 int command_tour(int argc, char **argv);
 
-extern const char call_help[], tour_help[];
+extern const char call_help[], exports_help[], tour_help[];
 
 /* Writes "pintle: SENTENCE" to standard error; returns STATUS_FAILED. */
 int fail(const char *format, ...) PINTLE_PRINTF(1, 2);

@@ -8,6 +8,7 @@
 static const char help[] = "Calls into DLLs and shared objects from light tasks that cannot stall each other.\n"
                            "\n"
                            "  pintle call DLL!PROC [ARGUMENT…]   calls an export and prints what it returns\n"
+                           "  pintle exports DLL                 lists what a DLL exports, without loading it\n"
                            "  pintle tour                        compresses a file in 1,000 tasks while 1,000 others\n"
                            "                                     sit in blocking calls, and shows what it took\n"
                            "  pintle COMMAND --help              all about a command\n"
@@ -118,6 +119,7 @@ int main(int argc, char **argv) {
     }
     const char *command = argv[1];
     if (is(command, "call")) return command_call(argc - 1, argv + 1);
+    if (is(command, "exports")) return command_exports(argc - 1, argv + 1);
     if (is(command, "tour")) return command_tour(argc - 1, argv + 1);
     if (is(command, "--version")) {
         uint32_t version = pintle_version();
@@ -126,6 +128,7 @@ int main(int argc, char **argv) {
     }
     if (is(command, "--help") || is(command, "-h") || is(command, "help")) {
         if (argc > 2 && is(argv[2], "call")) return show_help(call_help);
+        if (argc > 2 && is(argv[2], "exports")) return show_help(exports_help);
         if (argc > 2 && is(argv[2], "tour")) return show_help(tour_help);
         return show_help(help);
     }

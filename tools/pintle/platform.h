@@ -25,6 +25,8 @@ bool platform_is_path(const char *name);
 bool platform_absolute_path(const char *path, char *out_path, size_t path_bytes);
 /* The path of a file of that name in the program's own folder. */
 bool platform_beside_program(const char *name, char *out_path, size_t path_bytes);
+/* The path that a file of that name has, or would have, in the folder of the system's own libraries. */
+bool platform_system_file(const char *name, char *out_path, size_t path_bytes);
 bool platform_file_exists(const char *path);
 FILE *platform_open_to_read(const char *path);
 

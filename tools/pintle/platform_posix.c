@@ -46,6 +46,24 @@ bool platform_beside_program(const char *name, char *out_path, size_t path_bytes
     return join(program, name, out_path, path_bytes);
 }
 
+/* Of the C library. */
+static bool system_folder(char out_folder[PATH_BYTES]) {
+    Dl_info info;
+    char path[PATH_BYTES];
+    if (dladdr((void *)(uintptr_t)strerror, &info) == 0 || info.dli_fname == NULL) return false;
+    if (realpath(info.dli_fname, path) == NULL) return false;
+    snprintf(out_folder, PATH_BYTES, "%s", path);
+    char *slash = strrchr(out_folder, '/');
+    if (slash == NULL) return false;
+    *slash = '\0';
+    return true;
+}
+
+bool platform_system_file(const char *name, char *out_path, size_t path_bytes) {
+    char folder[PATH_BYTES];
+    return system_folder(folder) && join(folder, name, out_path, path_bytes);
+}
+
 bool platform_file_exists(const char *path) {
     struct stat status;
     return stat(path, &status) == 0 && S_ISREG(status.st_mode);
@@ -56,15 +74,9 @@ FILE *platform_open_to_read(const char *path) { return fopen(path, "rb"); }
 bool platform_needs_float_mask(void) { return true; }
 
 bool platform_find_large_file(uint64_t most_bytes, char *out_path, size_t path_bytes) {
-    Dl_info info;
     char folder[PATH_BYTES], path[PATH_BYTES];
     uint64_t best_bytes = 0;
-    if (dladdr((void *)(uintptr_t)strerror, &info) == 0 || info.dli_fname == NULL) return false;
-    if (realpath(info.dli_fname, path) == NULL) return false; /* of the C library */
-    snprintf(folder, sizeof folder, "%s", path);
-    char *slash = strrchr(folder, '/');
-    if (slash == NULL) return false;
-    *slash = '\0';
+    if (!system_folder(folder)) return false;
 
     DIR *directory = opendir(folder);
     if (directory == NULL) return false;

@@ -89,6 +89,13 @@ bool platform_beside_program(const char *name, char *out_path, size_t path_bytes
     return join(program, wide_name, path) && to_utf8(path, out_path, path_bytes);
 }
 
+bool platform_system_file(const char *name, char *out_path, size_t path_bytes) {
+    wchar_t folder[MAX_PATH], wide_name[PATH_BYTES], path[PATH_BYTES];
+    UINT length = GetSystemDirectoryW(folder, MAX_PATH);
+    if (length == 0 || length >= MAX_PATH || !to_utf16(name, wide_name, PATH_BYTES)) return false;
+    return join(folder, wide_name, path) && to_utf8(path, out_path, path_bytes);
+}
+
 bool platform_file_exists(const char *path) {
     wchar_t wide[PATH_BYTES];
     if (!to_utf16(path, wide, PATH_BYTES)) return false;

@@ -3,6 +3,7 @@
 #include <ctype.h>
 
 #include "call.h"
+#include "histogram.h"
 #include "platform.h"
 
 enum { DUMP_BYTES_MOST = 1024, DUMP_ROW_BYTES = 16 };
@@ -72,8 +73,7 @@ static void print_times(const struct call_request *request, const struct call_ou
     }
     printf("  time  %s calls by %s task%s%s\n", text_count(outcome->calls), text_count(request->tasks),
            request->tasks == 1 ? "" : "s", request->blocking ? ", announced as blocking" : "");
-    printf("        min %s   median %s   p99 %s   max %s\n", text_duration(ns.min), text_duration(ns.median),
-           text_duration(ns.p99), text_duration(ns.max));
+    histogram_print(outcome->durations_ns, outcome->calls);
 }
 
 static void print_dump_row(const unsigned char *bytes, size_t count, size_t offset) {

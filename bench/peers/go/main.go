@@ -2,7 +2,8 @@
 //
 //	peer [options] ROW
 //
-// It prints one line of JSON: the time of one operation in nanoseconds, for each slice of operations.
+// It prints one line of JSON: the time of one operation in nanoseconds, for each slice of operations (parked_bytes:
+// bytes).
 // bench/driver runs both programs with the same options and compares them; the options are those of
 // pintle_bench --help. The garbage collector and everything else of Go are left at their defaults.
 package main
@@ -22,7 +23,7 @@ type plan struct {
 	slices, warmup, iterations, processors int
 }
 
-// A row measures one thing: nanoseconds for one operation, one number a slice.
+// A row measures one thing: nanoseconds (or bytes) for one operation, one number a slice.
 type row func(p plan) []float64
 
 var rows = map[string]row{
@@ -81,7 +82,7 @@ func main() {
 	}
 	runtime.GOMAXPROCS(p.processors)
 	err := json.NewEncoder(os.Stdout).Encode(map[string]interface{}{
-		"name": flag.Arg(0), "unit": "ns", "processors": p.processors, "samples": measureRow(p),
+		"name": flag.Arg(0), "processors": p.processors, "samples": measureRow(p),
 	})
 	if err != nil {
 		fail("cannot write the samples: %v", err)

@@ -1,0 +1,268 @@
+/* test_limits.c: the limits of the options, and those of the system as far as every platform has them: threads that are
+ * refused, memory that ends (by the debug builds' refusals: fail.h). Real limits of Linux: tests/posix/test_limits.c. */
+#include "api/api_helpers.h"
+
+#include "fail.h"
+
+#if defined(PINTLE_DEBUG_CHECKS)
+static const bool can_refuse = true;
+#else
+static const bool can_refuse = false;
+#endif
+
+typedef struct reports {
+    atomic_uint warnings, others;
+    char text[512];
+} reports;
+
+static void keep_report(void *user, int kind, const char *text) {
+    reports *r = user;
+    if (kind != PINTLE_REPORT_WARNING) {
+        atomic_fetch_add(&r->others, 1);
+    } else if (atomic_fetch_add(&r->warnings, 1) == 0) {
+        snprintf(r->text, sizeof r->text, "%s", text);
+    }
+}
+
+typedef struct blocked {
+    helper_gate gate;
+    helper_sem inside;
+    atomic_uint done;
+} blocked;
+
+static int blocked_call(void *arg) {
+    blocked *b = arg;
+    helper_sem_post(&b->inside);
+    helper_gate_wait(&b->gate);
+    return 0;
+}
+static void blocked_task(void *arg) {
+    blocked *b = arg;
+    pintle_call_blocking(blocked_call, b);
+    atomic_fetch_add(&b->done, 1);
+}
+static void blocked_init(blocked *b) {
+    helper_gate_init(&b->gate);
+    helper_sem_init(&b->inside);
+    atomic_init(&b->done, 0);
+}
+static void blocked_destroy(blocked *b) {
+    helper_gate_destroy(&b->gate);
+    helper_sem_destroy(&b->inside);
+}
+
+/* Until the figure is at least that; false after 20 s. */
+static bool waits_at_least(uint64_t least, uint64_t (*figure)(const pintle_stats *)) {
+    int64_t give_up = pintle_after(PINTLE_S(20));
+    pintle_stats stats;
+    do {
+        pintle_stats_get(&stats);
+        if (figure(&stats) >= least) return true;
+        pintle_sleep(PINTLE_MS(1));
+    } while (pintle_now() < give_up);
+    return false;
+}
+static uint64_t waits_for_thread(const pintle_stats *stats) { return stats->waits_for_thread; }
+static uint64_t threads_refused(const pintle_stats *stats) { return stats->threads_refused; }
+
+/* ---- max_threads ---- */
+
+CASE(max_threads_reached_is_reported_once_and_tasks_go_on_later) {
+    blocked b;
+    reports r = {.warnings = 0};
+    pintle_task *tasks[12];
+    pintle_stats stats;
+    pintle_options options = helper_processors(2);
+    options.max_threads = 3;
+    options.on_report = keep_report;
+    options.user = &r;
+    blocked_init(&b);
+    ck_assert_int_eq(pintle_start(&options), 0);
+    ck_assert_uint_eq(helper_spawn_all(tasks, 12, blocked_task, &b), 0);
+    for (int i = 0; i < 3; i++) helper_sem_wait(&b.inside); /* all three are inside */
+    ck_assert(waits_at_least(1, waits_for_thread));
+    pintle_stats_get(&stats);
+    ck_assert_uint_eq(stats.threads, 3);
+    ck_assert_uint_eq(stats.calls_in_flight, 3);
+    ck_assert_uint_eq(b.done, 0);
+    helper_gate_open(&b.gate);
+    ck_assert_uint_eq(helper_join_all(tasks, 12), 0);
+    ck_assert_uint_eq(b.done, 12);
+    ck_assert_int_eq(pintle_stop(PINTLE_FOREVER), 0);
+    ck_assert_uint_eq(r.warnings, 1);
+    ck_assert_uint_eq(r.others, 0);
+    ck_assert_msg(strstr(r.text, "max_threads = 3 is reached: tasks wait for a thread") != NULL, "%s", r.text);
+    blocked_destroy(&b);
+}
+
+static int one_thread_main(void *arg) {
+    pintle_task *tasks[10];
+    unsigned failed = helper_spawn_all(tasks, 10, blocked_task, arg);
+    return (int)(failed + helper_join_all(tasks, 10));
+}
+
+/* The caller's own thread is main's: the others have the one that the option allows. */
+CASE(max_threads_1_is_one_beside_the_caller_of_run) {
+    blocked b;
+    reports r = {.warnings = 0};
+    pintle_options options = helper_processors(2);
+    options.max_threads = 1;
+    options.on_report = keep_report;
+    options.user = &r;
+    blocked_init(&b);
+    helper_gate_open(&b.gate);
+    ck_assert_int_eq(pintle_run(one_thread_main, &b, &options), 0);
+    ck_assert_uint_eq(b.done, 10);
+    blocked_destroy(&b);
+}
+
+CASE(max_threads_not_reached_is_not_reported) {
+    atomic_uint count = 0;
+    blocked b;
+    reports r = {.warnings = 0};
+    pintle_options options = helper_processors(2);
+    options.on_report = keep_report;
+    options.user = &r;
+    blocked_init(&b);
+    helper_gate_open(&b.gate);
+    for (int i = 0; i < 5; i++) {
+        pintle_task *tasks[10];
+        ck_assert_int_eq(pintle_start(&options), 0);
+        ck_assert_uint_eq(helper_spawn_all(tasks, 10, blocked_task, &b), 0);
+        ck_assert_uint_eq(helper_join_all(tasks, 10), 0);
+        ck_assert_int_eq(pintle_stop(PINTLE_FOREVER), 0);
+    }
+    (void)count;
+    ck_assert_uint_eq(r.warnings, 0);
+    blocked_destroy(&b);
+}
+
+/* ---- Threads that the system refuses ---- */
+
+static int give_9(void *arg) {
+    (void)arg;
+    return 9;
+}
+
+/* The maker, the monitor, the first for tasks: without any of them nothing runs. */
+CASE(start_without_any_thread_is_refused) {
+    if (!can_refuse) return;
+    unsigned threads = helper_thread_count();
+    for (uint64_t first = 1; first <= 3; first++) {
+        pintle_error error;
+        fail_plan(FAIL_THREAD, first, UINT64_MAX);
+        ck_assert_int_eq(pintle_start(NULL), PINTLE_ELIMIT);
+        pintle_error_get(&error);
+        ck_assert_int_eq(error.code, PINTLE_ELIMIT);
+        ck_assert_int_ne(error.os_code, 0);
+        ck_assert_msg(strstr(error.text, "the system makes no thread") != NULL, "%s", error.text);
+        fail_plan(FAIL_THREAD, first, UINT64_MAX);
+        ck_assert_int_eq(pintle_run(give_9, NULL, NULL), PINTLE_ELIMIT);
+        ck_assert(helper_threads_at_most(threads));
+        fail_plan(0, 0, 0);
+        ck_assert_int_eq(pintle_run(give_9, NULL, NULL), 9);
+    }
+}
+
+/* Refused a few times in between: the maker tries again. */
+CASE(start_with_a_thread_refused_for_a_moment_succeeds) {
+    if (!can_refuse) return;
+    pintle_stats stats;
+    fail_plan(FAIL_THREAD, 3, 3);
+    ck_assert_int_eq(pintle_start(NULL), 0);
+    pintle_stats_get(&stats);
+    fail_plan(0, 0, 0);
+    ck_assert_uint_eq(stats.threads_refused, 3);
+    ck_assert_uint_ge(stats.threads, 1);
+    ck_assert_int_eq(pintle_stop(PINTLE_FOREVER), 0);
+}
+
+/* Later refusals: tasks wait, are counted, and go on as soon as the system gives in. */
+CASE(threads_refused_later_make_tasks_wait_and_lose_none) {
+    if (!can_refuse) return;
+    blocked b;
+    pintle_task *tasks[10];
+    pintle_options options = helper_processors(2);
+    blocked_init(&b);
+    ck_assert_int_eq(pintle_start(&options), 0);
+    fail_plan(FAIL_THREAD, 1, UINT64_MAX);
+    ck_assert_uint_eq(helper_spawn_all(tasks, 10, blocked_task, &b), 0);
+    ck_assert(waits_at_least(3, threads_refused));
+    ck_assert_uint_eq(b.done, 0);
+    fail_plan(0, 0, 0);
+    for (int i = 0; i < 10; i++) helper_sem_wait(&b.inside); /* each has a thread of its own now */
+    helper_gate_open(&b.gate);
+    ck_assert_uint_eq(helper_join_all(tasks, 10), 0);
+    ck_assert_int_eq(pintle_stop(PINTLE_FOREVER), 0);
+    blocked_destroy(&b);
+}
+
+/* ---- Memory ---- */
+
+static void wait_for_event(void *arg) { pintle_event_wait(arg, PINTLE_FOREVER); }
+
+/* Stacks cannot be had: nothing is left behind, and what exists goes on. */
+CASE(spawn_without_memory_leaves_nothing) {
+    if (!can_refuse) return;
+    pintle_event go = PINTLE_EVENT_INIT;
+    pintle_task *tasks[2000], *none = NULL;
+    pintle_stats before, after;
+    pintle_error error;
+    unsigned spawned = 0;
+    int code = 0;
+    pintle_options options = helper_processors(2);
+    ck_assert_int_eq(pintle_start(&options), 0);
+    fail_plan(FAIL_RESERVE, 100, UINT64_MAX);
+    while (spawned < ELEMENTS(tasks) && (code = pintle_spawn(&tasks[spawned], wait_for_event, &go)) == 0) spawned++;
+    ck_assert_int_eq(code, PINTLE_ENOMEM);
+    pintle_error_get(&error);
+    ck_assert_int_eq(error.code, PINTLE_ENOMEM);
+    ck_assert_msg(strstr(error.text, "stack") != NULL, "%s", error.text);
+    pintle_stats_get(&before);
+    for (int i = 0; i < 100; i++) {
+        ck_assert_int_eq(pintle_spawn(&none, wait_for_event, &go), PINTLE_ENOMEM);
+        ck_assert_int_eq(pintle_enter(wait_for_event, &go), PINTLE_ENOMEM);
+    }
+    ck_assert_ptr_null(none);
+    pintle_stats_get(&after);
+    ck_assert_uint_eq(after.tasks, before.tasks);
+    ck_assert_uint_eq(after.tasks, spawned);
+    ck_assert_uint_eq(after.tasks_bytes, before.tasks_bytes);
+    /* What ends makes room. */
+    pintle_event_set(&go);
+    ck_assert_uint_eq(helper_join_all(tasks, spawned), 0);
+    ck_assert_uint_eq(helper_spawn_all(tasks, spawned, wait_for_event, &go), 0);
+    ck_assert_uint_eq(helper_join_all(tasks, spawned), 0);
+    fail_plan(0, 0, 0);
+    ck_assert_int_eq(pintle_stop(PINTLE_FOREVER), 0);
+}
+
+/* ---- max_tasks ---- */
+
+static void spawn_beyond(void *arg) {
+    pintle_event *go = arg;
+    if (pintle_spawn(NULL, wait_for_event, go) == PINTLE_ELIMIT) pintle_event_set(go);
+}
+
+CASE(max_tasks_counts_the_tasks_of_all_threads) {
+    pintle_event go = PINTLE_EVENT_INIT;
+    pintle_task *tasks[10];
+    pintle_error error;
+    pintle_stats stats;
+    pintle_options options = helper_processors(2);
+    options.max_tasks = 10;
+    ck_assert_int_eq(pintle_start(&options), 0);
+    ck_assert_uint_eq(helper_spawn_all(tasks, 9, wait_for_event, &go), 0);
+    ck_assert_int_eq(pintle_spawn(&tasks[9], spawn_beyond, &go), 0); /* is the tenth itself */
+    ck_assert_uint_eq(helper_join_all(tasks, 10), 0);
+    pintle_event_reset(&go);
+    ck_assert_uint_eq(helper_spawn_all(tasks, 10, wait_for_event, &go), 0);
+    ck_assert_int_eq(pintle_enter(wait_for_event, &go), PINTLE_ELIMIT);
+    pintle_error_get(&error);
+    ck_assert_msg(strstr(error.text, "max_tasks = 10") != NULL, "%s", error.text);
+    pintle_stats_get(&stats);
+    ck_assert_uint_eq(stats.tasks, 10);
+    pintle_event_set(&go);
+    ck_assert_uint_eq(helper_join_all(tasks, 10), 0);
+    ck_assert_int_eq(pintle_stop(PINTLE_FOREVER), 0);
+}
