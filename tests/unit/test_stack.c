@@ -2,6 +2,7 @@
 #include "stack.h"
 
 #include "os.h"
+#include "support/deep.h"
 #include "support/pintle_test.h"
 
 #if defined(_WIN32)
@@ -34,17 +35,9 @@ typedef struct dig {
     pintle_event open;
 } dig;
 
-__attribute__((noinline)) static uint32_t dig_down(unsigned kilobytes) {
-    volatile char frame[1000];
-    frame[0] = (char)kilobytes;
-    frame[sizeof frame - 1] = 1;
-    uint32_t below = kilobytes == 0 ? 0 : dig_down(kilobytes - 1);
-    return below + (frame[0] == (char)kilobytes ? (uint32_t)frame[sizeof frame - 1] : 0);
-}
-
 static void digger(void *arg) {
     dig *d = arg;
-    atomic_add_relaxed(&d->sum, dig_down(DEEP_KB - 1));
+    atomic_add_relaxed(&d->sum, deep_recurse(DEEP_KB));
     atomic_add_relaxed(&d->arrived, 1);
     pintle_event_wait(&d->open, PINTLE_FOREVER); /* all have a stack of their own */
 }
