@@ -74,6 +74,19 @@ static void use_no_library(load *l) {
 }
 
 #if defined(_WIN32)
+#define SYSTEM_PROC PINTLE_PROC("kernel32.dll", "GetCurrentProcessId")
+#else
+#define SYSTEM_PROC PINTLE_PROC("libc.so.6", "getpid")
+#endif
+
+static void use_static_proc(load *l) {
+    pintle_proc proc = SYSTEM_PROC;
+    int code = pintle_proc_bind(&proc);
+    EXPECT(l, is_fine(code));
+    EXPECT(l, (pintle_proc_code(&proc) != NULL) == (code == 0));
+}
+
+#if defined(_WIN32)
 static void use_loader(load *l) {
     void *module = NULL, *proc = NULL;
     int code = pintle_load_library(test_dll_path("os_sample"), &module);
@@ -146,6 +159,7 @@ static void load_task(void *arg) {
     if (number == 6) use_library(l, PINTLE_DLL_PRIVATE_COPY);
     if (number == 7) use_no_library(l);
     if (number == 8) use_loader(l);
+    if (number == 9) use_static_proc(l);
     atomic_fetch_add(&l->ended, 1);
 }
 
