@@ -149,7 +149,7 @@ typedef struct sleepers {
     atomic_uint next, ready, awake;
     unsigned order[SLEEPERS]; /* order[k]: who woke as the k-th */
     int64_t late[SLEEPERS];   /* by how much each was late; negative: too early */
-    int64_t step_ns;
+    int64_t step_ns, spawning_ns;
     unsigned count, factor;
     unsigned failed;
     bool spoiled;
@@ -170,8 +170,10 @@ static void sleeper_task(void *arg) {
 static int sleepers_main(void *arg) {
     sleepers *s = arg;
     static pintle_task *tasks[SLEEPERS];
+    int64_t start = pintle_now();
     s->failed += helper_spawn_all(tasks, s->count, sleeper_task, s);
     while (atomic_load(&s->ready) < s->count) pintle_yield();
+    s->spawning_ns = pintle_now() - start;
     s->base = pintle_after(PINTLE_MS(100));
     pintle_event_set(&s->go);
     pintle_stats stats;
@@ -198,10 +200,12 @@ CASE(sleepers_10000_wake_after_their_deadlines_and_in_time) {
         ck_assert_uint_eq(s->failed, 0);
         ck_assert_uint_eq(s->awake, SLEEPERS);
         ck_assert_uint_ge(s->timers, 1);
+        /* How fast the machine is for us now: making them takes about as long as waking them. */
+        int64_t limit_ns = TEST_SLOWNESS * PINTLE_MS(100) + 5 * s->spawning_ns;
         unsigned badly_late = 0;
         for (unsigned i = 0; i < SLEEPERS; i++) {
             ck_assert_int_ge(s->late[i], 0);
-            if (s->late[i] > TEST_SLOWNESS * PINTLE_MS(100)) badly_late++;
+            if (s->late[i] > limit_ns) badly_late++;
         }
         ck_assert_uint_lt(badly_late, SLEEPERS / 2);
         /* Deadlines half of the whole span apart: the order must hold. */
@@ -263,7 +267,7 @@ static int zero_sleep_main(void *arg) {
 CASE(sleep_of_zero_yields) {
     zero_sleep z = {0};
     ck_assert_int_eq(helper_run_strict(zero_sleep_main, &z), 0);
-    ck_assert_uint_eq(z.seen, 3);
+    ck_assert_uint_ge(z.seen, 2); /* the last is put behind the sleeper if a time slice just ends */
 }
 
 /* A sleeper wakes though the others never stop: yielders, and callers. */
