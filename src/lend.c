@@ -120,12 +120,12 @@ void lend_look(struct processor *processor, struct thread *thread, int64_t now_n
         return;
     }
     if (processor->seen_cpu_ns < 0) { /* half-way: from here on the CPU's clock is compared */
-        processor->seen_cpu_ns = os_thread_cpu_ns(thread->os_id);
+        processor->seen_cpu_ns = thread_cpu_ns(thread);
         processor->seen_cpu_at_ns = now_ns;
         return;
     }
     if (now_ns - processor->seen_beat_ns < HELD_NS) return;
-    computes = (os_thread_cpu_ns(thread->os_id) - processor->seen_cpu_ns) * 2 > now_ns - processor->seen_cpu_at_ns;
+    computes = (thread_cpu_ns(thread) - processor->seen_cpu_ns) * 2 > now_ns - processor->seen_cpu_at_ns;
     lock_acquire(&sched.lock);
     lent = lend_locked(processor, computes, &spare);
     lock_release(&sched.lock);
