@@ -82,7 +82,8 @@ static const double DEEP_MB = DIGGERS * DEEP_KB / 1024.0;
 
 CASE(trim_idle_gives_back_what_was_idle_between_two_calls) {
     trimming t = {.dig = {.open = PINTLE_EVENT_INIT}};
-    pintle_options options = {.size = sizeof options, .processors = 1, .max_lent = PINTLE_LENT_NONE}; /* each keeps a few */
+    pintle_options options = {
+        .size = sizeof options, .processors = 1, .max_lent = PINTLE_LENT_NONE}; /* each keeps a few */
     ck_assert_int_eq(pintle_run(trim_main, &t, &options), 0);
     dig_assert(&t.dig, 2);
     ck_assert_double_gt(t.deep_mb, t.start_mb + DEEP_MB * 0.95);
