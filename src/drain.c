@@ -145,11 +145,10 @@ static bool describe_slot(struct drain_slot *slot, char *out_text, size_t text_b
         snprintf(out_text, text_bytes, "thread %llu in %s", (unsigned long long)(who >> 1), what);
     } else {
         const struct pintle_task *task = (const void *)who;
-        char name[sizeof task->name];
-        memcpy(name, task->name, sizeof name);
-        name[sizeof name - 1] = '\0';
-        snprintf(out_text, text_bytes, "task %llu%s%s%s in %s", (unsigned long long)task->id, name[0] ? " '" : "", name,
-                 name[0] ? "'" : "", what);
+        char name[TASK_NAME_BYTES];
+        task_name_of_other(task, name);
+        snprintf(out_text, text_bytes, "task %llu%s%s%s in %s", (unsigned long long)task_id_of_other(task),
+                 name[0] ? " '" : "", name, name[0] ? "'" : "", what);
     }
     atomic_fence_full();
     return atomic_load_relaxed(&slot->who) == who;

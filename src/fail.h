@@ -11,8 +11,8 @@
 #include "base.h"
 
 enum fail_kind {
-    FAIL_MEMORY = 1,  /* the C library's heap; a thread-local slot */
-    FAIL_RESERVE = 2, /* address space, and the first pages of a stack */
+    FAIL_MEMORY = 1,  /* the C library's heap; a thread-local slot, an event, a timer */
+    FAIL_RESERVE = 2, /* address space, the first pages of a stack, giving pages back */
     FAIL_THREAD = 4,
     FAIL_LIBRARY = 8, /* loading one, looking an export up */
     FAIL_WAIT = 16,

@@ -9,6 +9,7 @@
  *           a loan; a spare thread is reserved. beat(P) = decisions and switches + the thread's ticks of calls
  *   RECALL  (monitor) the beat of E's lender has moved. E in a call: RETAKE's CAS, to the pool.  E running: E->recall = 1 and
  *           its thread's attention; the loop tests it, gives ring and `next` to the global queue, and E to the pool; WAKE
+ *           E's task may hold E by then: E does not come back, and counts as P's loan no more: P, held again, gets another
  *   E with nothing to do goes to the pool by itself: idle and pool are the same for it (idle_put_locked).
  *
  * E shares the timer heap of the processor at the end of its chain of lenders, so nothing has to be merged when it goes.
@@ -16,7 +17,7 @@
  * With one processor tasks are no longer mutually exclusive by accident: documented in options.max_lent.
  *
  * Threads: the monitor; lend_return: the holder of E. Locks: sched.lock. Order: `recall` relaxed, repeated every round; the
- * ring's own orders. Invariants: lent_count processors have a lender; a lender's `loan` names at most one.
+ * ring's own orders. Invariants: lent_now processors have a lender; of those of one lender all but its `loan` are recalled.
  * Tests: tests/api/test_lend.c, tests/model/lend.pml. */
 #include "lend.h"
 
@@ -67,7 +68,8 @@ void lend_return(struct thread *thread, struct processor *lent) {
 /* Takes a processor from the pool for the one that is held; NULL: a bound is reached, or no spare. */
 static struct processor *lend_locked(struct processor *lender, bool computes, struct thread **out_spare) {
     struct processor *lent = sched.lent_pool;
-    if (lent == NULL || atomic_load_relaxed(&sched.idle_count) != 0 || lender->loan != NULL) return NULL;
+    if (lent == NULL || atomic_load_relaxed(&sched.idle_count) != 0) return NULL;
+    if (lender->loan != NULL && atomic_load_relaxed(&lender->loan->recall) == 0) return NULL;
     if (computes && sched.lent_computing >= sched.cpu_count) return NULL;
     if ((*out_spare = spare_take_locked()) == NULL) return NULL;
     sched.lent_pool = lent->next_lent;
@@ -120,12 +122,12 @@ void lend_look(struct processor *processor, struct thread *thread, int64_t now_n
         return;
     }
     if (processor->seen_cpu_ns < 0) { /* half-way: from here on the CPU's clock is compared */
-        processor->seen_cpu_ns = os_thread_cpu_ns(thread->os_id);
+        processor->seen_cpu_ns = thread_cpu_ns(thread);
         processor->seen_cpu_at_ns = now_ns;
         return;
     }
     if (now_ns - processor->seen_beat_ns < HELD_NS) return;
-    computes = (os_thread_cpu_ns(thread->os_id) - processor->seen_cpu_ns) * 2 > now_ns - processor->seen_cpu_at_ns;
+    computes = (thread_cpu_ns(thread) - processor->seen_cpu_ns) * 2 > now_ns - processor->seen_cpu_at_ns;
     lock_acquire(&sched.lock);
     lent = lend_locked(processor, computes, &spare);
     lock_release(&sched.lock);

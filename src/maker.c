@@ -86,7 +86,7 @@ int thread_enter(struct thread *thread) {
     thread->stack_guarantee = bounds.guarantee_bytes;
     os_thread_error_slots(&thread->errno_slot, &thread->last_error_slot);
     if (thread->last_error_slot == NULL) thread->last_error_slot = &thread->last_error_dummy;
-    thread->os_id = os_thread_id();
+    atomic_store_relaxed(&thread->os_id, os_thread_id());
     os_self_set(thread);
     return 0;
 }

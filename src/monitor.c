@@ -67,7 +67,7 @@ static void give_away(struct processor *processor, struct thread *spare) {
 /* Whether the call has used the CPU for most of the time that it has been seen: then it does not block, and its processor
  * would only be run by one thread more than there are CPUs. */
 static bool computes(const struct processor *processor, const struct thread *thread, int64_t now) {
-    int64_t used = os_thread_cpu_ns(thread->os_id) - processor->seen_call_cpu_ns;
+    int64_t used = thread_cpu_ns(thread) - processor->seen_call_cpu_ns;
     return processor->seen_call_cpu_ns != 0 && used * 2 > now - processor->seen_call_ns;
 }
 
@@ -83,7 +83,7 @@ static bool retake(struct processor *processor, struct thread *thread, int64_t n
         word) { /* the tick makes words of different calls of one thread differ; of two threads rarely */
         processor->seen_call = word;
         processor->seen_call_ns = now;
-        processor->seen_call_cpu_ns = work ? os_thread_cpu_ns(thread->os_id) : 0;
+        processor->seen_call_cpu_ns = work ? thread_cpu_ns(thread) : 0;
         return false;
     }
     if (now - processor->seen_call_ns < (work ? BLOCKED_NS : BLOCKED_IDLE_NS)) return false;

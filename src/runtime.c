@@ -255,7 +255,8 @@ static struct {
 
 static bool is_in_call(const struct pintle_task *task) {
     for (struct thread *thread = thread_first(); thread != NULL; thread = thread->all_next) {
-        if (thread->task == task && call_state(atomic_load_relaxed(&thread->call)) != CALL_OUT) return true;
+        if (thread_task_of_other(thread) == task && call_state(atomic_load_relaxed(&thread->call)) != CALL_OUT)
+            return true;
     }
     return false;
 }
@@ -263,18 +264,17 @@ static bool is_in_call(const struct pintle_task *task) {
 /* The tasks go on meanwhile: what is told of one may just have changed. */
 static void left_add(struct pintle_task *task) {
     enum task_state state = (enum task_state)atomic_load_relaxed(&task->state);
-    const char *waits_for = task->waits_for, *what = ", which is ready to run", *in = "";
-    char name[sizeof task->name];
+    const char *waits_for = atomic_load_relaxed(&task->waits_for), *what = ", which is ready to run", *in = "";
+    char name[TASK_NAME_BYTES];
     if (state == TASK_IDLE || state == TASK_DEAD || left.count++ >= LEFT_NAMED) return;
-    memcpy(name, task->name, sizeof name);
-    name[sizeof name - 1] = '\0';
+    task_name_of_other(task, name);
     if (state == TASK_RUNNING) what = is_in_call(task) ? " inside a foreign call" : ", which is running";
     if (state == TASK_WAITING) {
         what = " waiting in ";
         in = waits_for != NULL ? waits_for : "?";
     }
     left.length += (size_t)snprintf(left.text + left.length, sizeof left.text - left.length, "%stask %llu%s%s%s%s%s",
-                                    left.count > 1 ? ", " : "", (unsigned long long)task->id,
+                                    left.count > 1 ? ", " : "", (unsigned long long)task_id_of_other(task),
                                     name[0] != '\0' ? " '" : "", name, name[0] != '\0' ? "'" : "", what, in);
 }
 
@@ -352,8 +352,8 @@ static int home_make(struct thread **out_home) {
     result = task_new(NULL, main_entry, &main_call, 0, &task);
     if (result != 0) return result;
     home->is_home = true;
-    task->id = atomic_add_relaxed(&sched.tasks_spawned, 1) + 1;
-    snprintf(task->name, sizeof task->name, "main");
+    task_set_id(task, atomic_add_relaxed(&sched.tasks_spawned, 1) + 1);
+    task_set_name(task, "main");
     atomic_store_relaxed(&task->flags, TASK_DETACHED | TASK_MAIN);
     atomic_store_relaxed(&task->join, JOIN_DETACHED);
     task_set_state(task, TASK_IDLE, TASK_RUNNABLE);

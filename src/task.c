@@ -43,7 +43,7 @@ int task_new(struct processor *processor, pintle_fn *fn, void *arg, size_t stack
     task->pins_user = 0;
     task->saved_errno = 0;
     task->saved_last_error = 0;
-    task->name[0] = '\0';
+    task_set_name(task, "");
     atomic_store_relaxed(&task->flags, 0);
     atomic_store_relaxed(&task->join, 0);
     arch_task_prepare(task);
@@ -126,10 +126,9 @@ static int spawn(pintle_task **out_task, pintle_fn *fn, void *arg, const pintle_
         atomic_add_relaxed(&sched.tasks_ended, 1); /* the number stays used */
         return result;
     }
-    task->id = number;
+    task_set_id(task, number);
     task->spawned_at = caller;
-    if (UNLIKELY(options != NULL && options->name != NULL))
-        snprintf(task->name, sizeof task->name, "%s", options->name);
+    if (UNLIKELY(options != NULL && options->name != NULL)) task_set_name(task, options->name);
     if (pinned) task->pins_user = 1;
     if (out_task != NULL) {
         *out_task = task;

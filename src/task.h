@@ -39,6 +39,8 @@ enum wake_reason { WAKE_NONE = 0, WAKE_OPEN, WAKE_SELF, WAKE_EVENT, WAKE_DEADLIN
 
 enum { PARK_SAVED = 1, PARK_WOKEN = 2 };
 
+enum { TASK_NAME_BYTES = 32 };
+
 struct sleeper {
     _Atomic uint64_t claim;
     _Atomic uint32_t park;
@@ -72,14 +74,14 @@ struct pintle_task {
     pintle_fn *fn;
 
     void *arg;
-    uint64_t id;
+    uint64_t id;                     /* and name: written by task_set_…; others: task_…_of_other */
     void *spawned_at;                /* return address of the spawn */
     struct timer timer;              /* the deadline of its wait */
     pintle_error *error;             /* its last failure; NULL until the first */
     _Atomic(const char *) waits_for; /* for reports: what it is parked in; static text */
     struct local_values *locals;     /* local.c; NULL until the first is set */
     uint8_t size_class;              /* of its stack: stack.c */
-    char name[32];
+    char name[TASK_NAME_BYTES];
 #if defined(PINTLE_DEBUG_CHECKS)
     uint64_t *canary; /* at the low end of the stack; NULL: none */
     bool is_poisoned; /* freed, and not taken since */
@@ -96,6 +98,25 @@ static inline void task_set_state(struct pintle_task *task, enum task_state from
 }
 static inline bool task_is(struct pintle_task *task, enum task_flags flag) {
     return (atomic_load_relaxed(&task->flags) & flag) != 0;
+}
+/* What reports tell of tasks that others may end, and spawn in the same record, meanwhile: never torn, maybe mixed. */
+static inline void task_set_id(struct pintle_task *task, uint64_t id) {
+    atomic_store_relaxed((_Atomic uint64_t *)&task->id, id);
+}
+static inline uint64_t task_id_of_other(const struct pintle_task *task) {
+    return atomic_load_relaxed((_Atomic uint64_t const *)&task->id);
+}
+/* Cut to what fits. */
+static inline void task_set_name(struct pintle_task *task, const char *name) {
+    size_t i = 0;
+    for (; name[i] != '\0' && i < TASK_NAME_BYTES - 1; i++)
+        atomic_store_relaxed((_Atomic char *)&task->name[i], name[i]);
+    atomic_store_relaxed((_Atomic char *)&task->name[i], '\0');
+}
+static inline void task_name_of_other(const struct pintle_task *task, char out_name[TASK_NAME_BYTES]) {
+    for (size_t i = 0; i < TASK_NAME_BYTES; i++)
+        out_name[i] = atomic_load_relaxed((_Atomic char const *)&task->name[i]);
+    out_name[TASK_NAME_BYTES - 1] = '\0';
 }
 #define task_of_sleeper(sleeper_pointer) CONTAINER_OF(sleeper_pointer, struct pintle_task, sleeper)
 

@@ -88,7 +88,7 @@ struct thread {
     struct thread *next, *previous; /* spare list, under sched.lock */
     struct thread *all_next;        /* all records ever made; only grows */
     os_thread os;
-    uint64_t os_id;
+    _Atomic uint64_t os_id;
     struct processor *watches; /* WAITER: whose timers it keeps; under sched.lock */
     uint32_t last_error_dummy; /* where the system has no last error */
     SANITIZE_CONTEXT
@@ -108,6 +108,10 @@ static inline void thread_set_task(struct thread *thread, struct pintle_task *ta
 }
 static inline struct pintle_task *thread_task_of_other(const struct thread *thread) {
     return atomic_load_relaxed((_Atomic(struct pintle_task *) const *)&thread->task);
+}
+/* What it has used of the CPU; of the thread that had the record before, if it is just taken. */
+static inline int64_t thread_cpu_ns(const struct thread *thread) {
+    return os_thread_cpu_ns(atomic_load_relaxed(&thread->os_id));
 }
 static inline unsigned call_state(uint64_t word) { return (unsigned)(word & CALL_STATE_MASK); }
 

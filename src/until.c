@@ -61,6 +61,10 @@ int pintle_call_until(int (*fn)(void *), void *arg, pintle_fn *drop, int64_t dea
     result = pintle_event_wait(&until->over, deadline_ns);
     if (result != 0 && atomic_cas_acq_rel(&until->state, &running, ABANDONED)) {
         atomic_add_relaxed(&sched.calls_abandoned, 1);
+        if (result == PINTLE_ENOMEM) { /* for the wait: the call was made, and must not look as if it was not */
+            result = error_set(PINTLE_ETIMEDOUT, 0,
+                               "pintle_call_until: no memory for its deadline's timer: given up at once");
+        }
     } else {
         result = 0;
         if (out_value != NULL) *out_value = until->value;

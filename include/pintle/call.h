@@ -22,7 +22,7 @@ PINTLE_API int pintle_call_blocking(int (*fn)(void *), void *arg);
  * is fn's value. After any other value the call goes on alone; when it ends, drop(arg) runs (NULL: nothing), in a task. So
  * arg belongs to the caller again after 0, and to the call after everything else but EINVAL, ENOMEM, ELIMIT and ESTOPPED
  * (the call was not made). Blocks: task. From: any.
- * Errors: ETIMEDOUT; EAGAIN (PINTLE_NOWAIT); ECANCELED; EINVAL (a duration for a deadline); ENOMEM, ELIMIT, ESTOPPED. */
+ * Errors: ETIMEDOUT (at once where there is no memory for the deadline's timer); EAGAIN (PINTLE_NOWAIT); ECANCELED; EINVAL (a duration for a deadline); ENOMEM, ELIMIT, ESTOPPED. */
 PINTLE_API int pintle_call_until(int (*fn)(void *), void *arg, pintle_fn *drop, int64_t deadline_ns, int *out_value);
 
 /* Effect: the code between the two may block; the processor is handed on, the code stays on the task's stack. No

@@ -148,12 +148,13 @@ int64_t os_dll_open_copy(const char *path, void **out_handle, void **out_copy, i
     if (!os_path_absolute(path)) return fail(f, PINTLE_EINVAL, EINVAL, "'%s' is not an absolute path", path);
     int error = dll_copy_make(path, &copy, &of_original);
     if (error != 0) return fail_copy(f, path, of_original, error);
-    *out_handle = dlopen(copy, RTLD_NOW | RTLD_LOCAL);
+    bool refused = fail_now(FAIL_LIBRARY);
+    *out_handle = refused ? NULL : dlopen(copy, RTLD_NOW | RTLD_LOCAL);
     if (*out_handle != NULL) {
         *out_copy = copy;
         return 0;
     }
-    const char *message = dlerror();
+    const char *message = refused ? "refused" : dlerror();
     int64_t os_code = explain(f, path, false, copy, message == NULL ? "no reason given" : message);
     dll_copy_remove(copy);
     return os_code;

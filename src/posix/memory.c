@@ -81,6 +81,7 @@ int os_stack_trim(void *base, size_t bytes, size_t top_bytes, void **inout_limit
     size_t page_bytes = os_page_bytes(), top_pages = (top_bytes + page_bytes - 1) / page_bytes;
     (void)inout_limit;
     if (bytes / page_bytes <= top_pages + 1) return 0;
+    if (fail_now(FAIL_RESERVE)) return ENOMEM;
     /* Not the lowest page, which may be the guard. */
     return madvise((char *)base + page_bytes, bytes - (top_pages + 1) * page_bytes, MADV_DONTNEED) == 0 ? 0 : errno;
 }

@@ -88,9 +88,10 @@ static bool system_has(const wchar_t *name, bool strict) {
     if (strict) return dll_system_path(name, path) && GetFileAttributesW(path) != INVALID_FILE_ATTRIBUTES;
     DWORD search = win_functions_get()->dll_search_flags ? LOAD_LIBRARY_SEARCH_SYSTEM32 | LOAD_LIBRARY_SEARCH_USER_DIRS
                                                          : 0;
+    if (fail_now(FAIL_LIBRARY)) return true;
     HMODULE data = LoadLibraryExW(name, NULL, LOAD_LIBRARY_AS_DATAFILE | search);
     if (data != NULL) FreeLibrary(data);
-    return data != NULL;
+    return data != NULL || GetLastError() == ERROR_NOT_ENOUGH_MEMORY; /* then nothing is known to be missing */
 }
 
 /* Whether an imported DLL is there; one in the folder is added to what must be looked at. */

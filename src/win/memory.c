@@ -49,6 +49,7 @@ int os_stack_prepare(void *base, size_t bytes, size_t top_bytes, void **out_limi
 /* The lowest page stays reserved; above it there are no borders. */
 static int group_commit(char *base, size_t bytes, uint32_t count, void **out_limit) {
     size_t page_bytes = os_page_bytes();
+    if (fail_now(FAIL_RESERVE)) return ERROR_COMMITMENT_LIMIT;
     if (VirtualAlloc(base + page_bytes, count * bytes - page_bytes, MEM_COMMIT, PAGE_READWRITE) == NULL)
         return (int)GetLastError();
     *out_limit = base + page_bytes;
@@ -71,6 +72,7 @@ int os_stack_trim(void *base, size_t bytes, size_t top_bytes, void **inout_limit
     size_t committed_bytes = (top_bytes + page_bytes - 1) / page_bytes * page_bytes;
     char *fresh = (char *)base + bytes - committed_bytes, *guard = fresh - page_bytes;
     if ((char *)*inout_limit >= fresh) return 0;
+    if (fail_now(FAIL_RESERVE)) return ERROR_COMMITMENT_LIMIT;
     if ((char *)*inout_limit == (char *)base + page_bytes) { /* of a group, or used to its end: stays committed */
         void *reset = VirtualAlloc(*inout_limit, (size_t)(fresh - (char *)*inout_limit), MEM_RESET, PAGE_READWRITE);
         return reset != NULL ? 0 : (int)GetLastError();
@@ -78,5 +80,6 @@ int os_stack_trim(void *base, size_t bytes, size_t top_bytes, void **inout_limit
     DWORD before;
     if (!VirtualProtect(guard, page_bytes, PAGE_READWRITE | PAGE_GUARD, &before)) return (int)GetLastError();
     *inout_limit = fresh;
+    if (fail_now(FAIL_RESERVE)) return ERROR_COMMITMENT_LIMIT;
     return VirtualFree(base, (size_t)(guard - (char *)base), MEM_DECOMMIT) ? 0 : (int)GetLastError();
 }

@@ -42,8 +42,8 @@ static void sleeper_destroy(sleeper *s) {
 static sleeper *sleeper_create(void) {
     sleeper *s = memory_alloc_zero(sizeof *s);
     if (s == NULL) return NULL;
-    s->event = CreateEventW(NULL, FALSE, FALSE, NULL);
-    s->timer = win_timer_create();
+    s->event = fail_now(FAIL_MEMORY) ? NULL : CreateEventW(NULL, FALSE, FALSE, NULL);
+    s->timer = fail_now(FAIL_MEMORY) ? NULL : win_timer_create();
     if (s->event != NULL && s->timer != NULL) return s;
     sleeper_destroy(s);
     return NULL;
@@ -139,7 +139,7 @@ static bool sleeper_sleep(const sleeper *s, int64_t deadline_ns) {
     const HANDLE handles[2] = {s->event, s->timer};
     for (int64_t now_ns = os_now_ns(); now_ns < deadline_ns; now_ns = os_now_ns()) {
         LARGE_INTEGER due = {.QuadPart = -((deadline_ns - now_ns - 1) / UNIT_NS + 1)};
-        if (!SetWaitableTimer(s->timer, &due, 0, NULL, NULL, FALSE)) return false;
+        if (fail_now(FAIL_WAIT) || !SetWaitableTimer(s->timer, &due, 0, NULL, NULL, FALSE)) return false;
         if (WaitForMultipleObjects(2, handles, FALSE, INFINITE) == WAIT_OBJECT_0) return true;
     }
     return false;

@@ -1,6 +1,7 @@
 /* test_call.c: foreign calls: value, stack, error numbers; calls that block and the tasks that go on meanwhile; time
  * slices. Every case runs on both platforms. */
 #include "api/api_helpers.h"
+#include "support/deep.h"
 
 /* ---- The value, and where a call may be made ---- */
 
@@ -158,16 +159,9 @@ CASE(call_runs_on_the_threads_own_stack) {
 }
 
 /* A thread's own stack has its usual size for foreign code, whatever the tasks' stacks have. */
-__attribute__((noinline)) static unsigned burn_stack(unsigned depth) {
-    volatile unsigned char frame[1024];
-    frame[0] = (unsigned char)depth;
-    frame[1023] = (unsigned char)(depth + 1);
-    unsigned below = depth == 0 ? 0 : burn_stack(depth - 1);
-    return below + (frame[0] == (unsigned char)depth && frame[1023] == (unsigned char)(depth + 1));
-}
 static int burn_500_kb(void *arg) {
     (void)arg;
-    return (int)burn_stack(499);
+    return (int)deep_recurse(500);
 }
 static int big_call_main(void *arg) {
     (void)arg;

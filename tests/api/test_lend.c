@@ -92,6 +92,52 @@ CASE(loan_ends_when_the_task_returns) {
     ck_assert_uint_eq(a.most, 1);
 }
 
+/* The one that runs on the loan lets the lender go on, and blocks: the loan cannot come back, and the lender, held again by
+ * a third, needs another. */
+typedef struct swap {
+    helper_sem first, others;
+    atomic_uint blocked;
+} swap;
+
+static void block_first(void *arg) {
+    swap *s = arg;
+    atomic_fetch_add(&s->blocked, 1);
+    helper_sem_wait(&s->first);
+}
+static void free_first_and_block(void *arg) {
+    swap *s = arg;
+    atomic_fetch_add(&s->blocked, 1);
+    helper_sem_post(&s->first);
+    helper_sem_wait(&s->others);
+}
+static void block_too(void *arg) {
+    swap *s = arg;
+    atomic_fetch_add(&s->blocked, 1);
+    helper_sem_wait(&s->others);
+}
+static int swap_main(void *arg) {
+    static pintle_fn *const fns[] = {block_first, free_first_and_block, block_too};
+    swap *s = arg;
+    pintle_task *tasks[ELEMENTS(fns)];
+    for (unsigned i = 0; i < ELEMENTS(fns); i++) {
+        if (pintle_spawn(&tasks[i], fns[i], s) != 0) return 1;
+        while (atomic_load(&s->blocked) <= i) pintle_sleep(PINTLE_MS(1));
+        if (i == 1 && pintle_join(tasks[0], PINTLE_FOREVER) != 0) return 2;
+        pintle_sleep(PINTLE_MS(30));
+    }
+    for (unsigned i = 1; i < ELEMENTS(fns); i++) helper_sem_post(&s->others);
+    return (int)helper_join_all(tasks + 1, ELEMENTS(fns) - 1);
+}
+
+CASE(loan_that_cannot_come_back_is_followed_by_another) {
+    swap s = {.blocked = 0};
+    helper_sem_init(&s.first);
+    helper_sem_init(&s.others);
+    ck_assert_int_eq(helper_run(swap_main, &s, 1), 0);
+    helper_sem_destroy(&s.first);
+    helper_sem_destroy(&s.others);
+}
+
 /* max_lent = none: nobody else runs until the hog returns. */
 typedef struct strict {
     atomic_bool ran;

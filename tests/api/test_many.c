@@ -1,5 +1,6 @@
 /* test_many.c: very many tasks at once: parked, woken and joined; what each costs; how little of the system they take. */
 #include "api_helpers.h"
+#include "support/deep.h"
 
 #if defined(_WIN32)
 #include <psapi.h>
@@ -7,7 +8,7 @@
 
 /* Linux: a million. Under Wine each stack with a guard of its own takes two of the 65,530 mappings that the kernel allows
  * a process, so 100,000 show that there is another way. A sanitizer takes many times the memory. */
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#if defined(PINTLE_SANITIZE)
 enum { MANY = 20000, MOST_BYTES = INT32_MAX };
 #elif defined(_WIN32)
 enum { MANY = 100000, MOST_BYTES = 8900 };
@@ -93,14 +94,6 @@ typedef struct dig {
     atomic_uint arrived;
 } dig;
 
-__attribute__((noinline)) static unsigned dig_down(unsigned kilobytes) {
-    volatile char frame[1000];
-    frame[0] = (char)kilobytes;
-    frame[sizeof frame - 1] = 1;
-    unsigned below = kilobytes == 0 ? 0 : dig_down(kilobytes - 1);
-    return below + (frame[0] == (char)kilobytes ? (unsigned)frame[sizeof frame - 1] : 0);
-}
-
 static void digger(void *arg) {
     dig *d = arg;
     uintptr_t id = (uintptr_t)pintle_task_id(pintle_self());
@@ -108,7 +101,7 @@ static void digger(void *arg) {
     atomic_fetch_add(&d->arrived, 1);
     pintle_event_wait(&d->open, PINTLE_FOREVER);
     /* Every 50th uses most of its stack; all look whether a neighbour has written into theirs. */
-    if (id % 50 != 0 || dig_down(180) == 181) {
+    if (id % 50 != 0 || deep_recurse(180) == 180) {
         pintle_yield();
         if (above == id && pintle_task_id(pintle_self()) == id) atomic_fetch_add(&d->good, 1);
     }

@@ -1,5 +1,6 @@
 /* test_task.c: tasks: spawn, join, detach, yield, exit, names, limits, stacks, and threads that come from outside. */
 #include "api/api_helpers.h"
+#include "support/deep.h"
 
 static void count_up(void *arg) { atomic_fetch_add((atomic_uint *)arg, 1); }
 
@@ -634,14 +635,6 @@ CASE(tasks_in_a_ring_are_stolen) {
 
 /* ---- Stacks ---- */
 
-__attribute__((noinline, no_sanitize_address)) static unsigned burn_stack(unsigned kilobytes) {
-    volatile unsigned char frame[1024 - 64];
-    frame[0] = (unsigned char)kilobytes;
-    frame[sizeof frame - 1] = (unsigned char)(kilobytes + 1);
-    unsigned below = kilobytes <= 1 ? 0 : burn_stack(kilobytes - 1);
-    return below + (frame[0] == (unsigned char)kilobytes && frame[sizeof frame - 1] == (unsigned char)(kilobytes + 1));
-}
-
 typedef struct burn {
     unsigned kilobytes, result, rounds;
 } burn;
@@ -649,7 +642,7 @@ typedef struct burn {
 static void burn_task(void *arg) {
     burn *b = arg;
     for (unsigned i = 0; i < b->rounds; i++) {
-        b->result += burn_stack(b->kilobytes);
+        b->result += deep_recurse(b->kilobytes);
         pintle_yield();
     }
 }

@@ -7,6 +7,8 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "../support/deep.h"
+
 #if defined(_WIN32)
 #include <windows.h>
 #define EXPORT __declspec(dllexport)
@@ -156,13 +158,7 @@ EXPORT word words_write(volatile int *where) {
 /* ---- The stack ---- */
 
 /* Recurses so many times with about 1 KB each; the number of frames found intact. */
-EXPORT word words_recurse(word depth) {
-    volatile unsigned char frame[1024 - 64];
-    frame[0] = (unsigned char)depth;
-    frame[sizeof frame - 1] = (unsigned char)(depth >> 8);
-    word below = depth <= 1 ? 0 : words_recurse(depth - 1);
-    return below + (frame[0] == (unsigned char)depth && frame[sizeof frame - 1] == (unsigned char)(depth >> 8));
-}
+EXPORT word words_recurse(word depth) { return deep_recurse((unsigned)depth); }
 /* Where a local of this function is. */
 EXPORT word words_local_address(void) {
     volatile char local = 0;

@@ -4,17 +4,28 @@
 
 #include "fail.h"
 #include "memory.h"
+#include "stack.h"
+#include "support/deep.h"
 
-enum { TASKS = 50 };
+enum { TASKS = 50, LOCALS = 9 /* one more than a task's array has at first */ };
+static pintle_local *locals[LOCALS];
 
 typedef struct trouble {
     const char *_Atomic what;
     _Atomic int line;
 } trouble;
 
+/* A pintle_call_until, and to whom its argument belonged after it. */
+typedef struct until {
+    int code;
+    atomic_uint ran, dropped;
+} until;
+
 typedef struct load {
     pintle_event go;
     atomic_uint next, begun, ended;
+    atomic_uint locals_set, locals_destroyed;
+    until untils[TASKS];
     trouble trouble;
 } load;
 
@@ -35,11 +46,11 @@ static bool is_fine(int result) {
 
 static int add_one(void *arg) { return *(int *)arg + 1; }
 
-static void use_library(load *l) {
+static void use_library(load *l, unsigned flags) {
     pintle_dll *dll = NULL;
     pintle_proc *proc = NULL;
     pintle_result result;
-    int code = pintle_dll_open(&dll, test_dll_path("os_sample"), 0);
+    int code = pintle_dll_open(&dll, test_dll_path("os_sample"), flags);
     EXPECT(l, is_fine(code));
     if (code != 0) return;
     code = pintle_dll_find(dll, "os_sample_answer", &proc);
@@ -56,13 +67,79 @@ static void use_library(load *l) {
     }
 }
 
+static void use_no_library(load *l) {
+    pintle_dll *dll = NULL;
+    int code = pintle_dll_open(&dll, test_dll_path("nowhere_at_all"), 0);
+    EXPECT(l, code != 0 && is_fine(code) && dll == NULL);
+}
+
+#if defined(_WIN32)
+#define SYSTEM_PROC PINTLE_PROC("kernel32.dll", "GetCurrentProcessId")
+#else
+#define SYSTEM_PROC PINTLE_PROC("libc.so.6", "getpid")
+#endif
+
+static void use_static_proc(load *l) {
+    pintle_proc proc = SYSTEM_PROC;
+    int code = pintle_proc_bind(&proc);
+    EXPECT(l, is_fine(code));
+    EXPECT(l, (pintle_proc_code(&proc) != NULL) == (code == 0));
+}
+
+#if defined(_WIN32)
+static void use_loader(load *l) {
+    void *module = NULL, *proc = NULL;
+    int code = pintle_load_library(test_dll_path("os_sample"), &module);
+    EXPECT(l, is_fine(code));
+    if (code != 0) return;
+    EXPECT(l, is_fine(pintle_get_proc_address(module, "os_sample_answer", &proc)));
+    FreeLibrary(module);
+}
+#else
+static void use_loader(load *l) { (void)l; }
+#endif
+
+static void local_destroy(void *value) { atomic_fetch_add(&((load *)value)->locals_destroyed, 1); }
+
+static void use_locals(load *l) {
+    static const int which[] = {0, LOCALS - 1};
+    for (size_t i = 0; i < ELEMENTS(which); i++) {
+        pintle_local *local = locals[which[i]];
+        int code = pintle_local_set(local, l);
+        EXPECT(l, is_fine(code));
+        EXPECT(l, pintle_local_get(local) == (code == 0 ? l : NULL));
+        if (code == 0) atomic_fetch_add(&l->locals_set, 1);
+    }
+}
+
+static int until_run(void *arg) { return (int)atomic_fetch_add(&((until *)arg)->ran, 1) + 8; }
+static void until_drop(void *arg) { atomic_fetch_add(&((until *)arg)->dropped, 1); }
+
+static void use_until(until *u, load *l, int64_t deadline_ns) {
+    int value = 0;
+    u->code = pintle_call_until(until_run, u, until_drop, deadline_ns, &value);
+    EXPECT(l, u->code == PINTLE_ETIMEDOUT || u->code == PINTLE_EAGAIN || is_fine(u->code));
+    EXPECT(l, value == (u->code == 0 ? 8 : 0));
+}
+
+/* When all have ended: the argument went to the call, or back, never both. */
+static void expect_untils(load *l) {
+    for (unsigned i = 0; i < TASKS; i++) {
+        until *u = &l->untils[i];
+        bool gone = u->code == PINTLE_ETIMEDOUT || u->code == PINTLE_EAGAIN;
+        unsigned ran = atomic_load(&u->ran), dropped = atomic_load(&u->dropped);
+        EXPECT(l, dropped == (gone ? 1 : 0));
+        EXPECT(l, gone ? ran == 1 : u->code == 0 ? ran <= 1 : ran == 0);
+    }
+}
+
 static void load_task(void *arg) {
     load *l = arg;
     unsigned number = atomic_fetch_add(&l->next, 1);
     int value = (int)number;
     atomic_fetch_add(&l->begun, 1);
     EXPECT(l, pintle_call(add_one, &value) == value + 1);
-    switch (number % 5) {
+    switch (number % 6) {
     case 0: EXPECT(l, is_fine(pintle_sleep(PINTLE_US(200)))); break;
     case 1: EXPECT(l, is_fine(pintle_event_wait(&l->go, PINTLE_FOREVER))); break;
     case 2: {
@@ -71,12 +148,18 @@ static void load_task(void *arg) {
         break;
     }
     case 3: EXPECT(l, pintle_call_blocking(add_one, &value) == value + 1); break;
+    case 4: use_until(&l->untils[number], l, number % 12 == 4 ? PINTLE_NOWAIT : pintle_after(PINTLE_S(10))); break;
     default:
         pintle_pin();
         pintle_yield();
         pintle_unpin();
     }
-    if (number % 10 == 4) use_library(l);
+    if (number % 10 == 4) use_library(l, 0);
+    if (number % 10 == 5) use_locals(l);
+    if (number == 6) use_library(l, PINTLE_DLL_PRIVATE_COPY);
+    if (number == 7) use_no_library(l);
+    if (number == 8) use_loader(l);
+    if (number == 9) use_static_proc(l);
     atomic_fetch_add(&l->ended, 1);
 }
 
@@ -106,13 +189,42 @@ static void work(load *l) {
     EXPECT(l, atomic_load(&l->ended) == spawned);
 }
 
+static void dig(void *arg) { EXPECT((load *)arg, deep_recurse(60) == 60); }
+
+/* On stacks that were trimmed, or not quite. */
+static void work_again(load *l) {
+    pintle_task *tasks[10];
+    stack_trim_idle();
+    stack_trim_idle();
+    for (size_t i = 0; i < ELEMENTS(tasks); i++) {
+        int code = pintle_spawn(&tasks[i], dig, l);
+        EXPECT(l, is_fine(code));
+        if (code != 0) tasks[i] = NULL;
+    }
+    for (size_t i = 0; i < ELEMENTS(tasks); i++)
+        if (tasks[i] != NULL) join(l, tasks[i]);
+}
+
 static void library_mode(load *l) {
     pintle_options options = helper_processors(2);
     int code = pintle_start(&options);
     EXPECT(l, is_fine(code));
     if (code != 0) return;
     work(l);
+    work_again(l);
     EXPECT(l, pintle_stop(PINTLE_FOREVER) == 0);
+}
+
+/* The first timer of its processor: there is no memory for it after the call was given to its task. */
+static int until_main(void *arg) {
+    load *l = arg;
+    use_until(&l->untils[0], l, pintle_after(PINTLE_S(10)));
+    return 7;
+}
+static void until_mode(load *l) {
+    pintle_options options = helper_processors(1);
+    int code = pintle_run(until_main, l, &options);
+    EXPECT(l, code == 7 || is_fine(code));
 }
 
 static int run_main(void *arg) {
@@ -128,8 +240,13 @@ static void run_mode(load *l) {
 
 static void once(void (*mode)(load *l), unsigned kinds, uint64_t first, uint64_t count) {
     load l = {.go = PINTLE_EVENT_INIT};
+    fail_plan(0, 0, 0);
+    for (int i = 0; i < LOCALS; i++)
+        if (locals[i] == NULL) ck_assert_int_eq(pintle_local_new(&locals[i], local_destroy), 0);
     fail_plan(kinds, first, count);
     mode(&l);
+    expect_untils(&l);
+    EXPECT(&l, atomic_load(&l.locals_destroyed) == atomic_load(&l.locals_set));
     const char *what = atomic_load(&l.trouble.what);
     ck_assert_msg(what == NULL, "operation %llu (kinds %x) refused: line %d: not so: %s", (unsigned long long)first,
                   kinds, atomic_load(&l.trouble.line), what);
@@ -160,11 +277,14 @@ static const bool available = true;
 static const bool available = false;
 #endif
 
-CASE_TIMEOUT(each_resource_refused_once_in_library_mode, 120) {
+CASE_TIMEOUT(each_resource_refused_once_in_library_mode, 240) {
     if (available) each(library_mode, FAIL_RESOURCES, 5000);
 }
-CASE_TIMEOUT(each_resource_refused_once_in_run_mode, 120) {
+CASE_TIMEOUT(each_resource_refused_once_in_run_mode, 240) {
     if (available) each(run_mode, FAIL_RESOURCES, 5000);
+}
+CASE_TIMEOUT(each_resource_of_a_call_with_a_deadline_refused_once, 120) {
+    if (available) each(until_mode, FAIL_RESOURCES, 5000);
 }
 /* There are as many waits as the scheduler's chances make. */
 CASE_TIMEOUT(each_wait_refused_once, 120) {
@@ -192,6 +312,7 @@ static void refused_from(unsigned kinds, uint64_t step) {
             pintle_event_set(&l.go);
             for (unsigned i = 0; i < spawned; i++) join(&l, tasks[i]);
             ck_assert_int_eq(pintle_stop(PINTLE_FOREVER), 0);
+            expect_untils(&l);
         }
         fail_plan(0, 0, 0);
         const char *what = atomic_load(&l.trouble.what);

@@ -6,6 +6,7 @@
  *
  * The status is 1 if a case failed or none was run, so that a misspelt name cannot pass. */
 #include <inttypes.h>
+#include <stdatomic.h>
 #include <time.h>
 
 #include "pintle_test.h"
@@ -97,10 +98,10 @@ void child_without_watchdog(void) { watchdog_disarm(); }
 
 const char *test_dll_path(const char *name) {
     static char paths[8][1024];
-    static unsigned next;
-    char *path = paths[next++ % 8];
+    static atomic_uint next; /* tasks call this */
+    char *path = paths[atomic_fetch_add(&next, 1) % 8];
     int length = snprintf(path, sizeof paths[0], "%s/%s%s", PINTLE_TEST_DLL_DIR, name, PINTLE_TEST_DLL_SUFFIX);
-    if (length >= (int)sizeof paths[0]) abort(); /* no assertion: tasks and death tests' children call this too */
+    if (length >= (int)sizeof paths[0]) abort(); /* no assertion: death tests' children call this too */
     platform_native_path(path);
     return path;
 }

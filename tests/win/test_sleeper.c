@@ -94,6 +94,32 @@ CASE(sleeper_wake_all_wakes_every_waiter) {
     sleepers_release();
 }
 
+/* Without a record, its event or its timer there is no such wait; without a due time it ends early. */
+CASE(sleeper_that_the_system_refuses_leaves_nothing_behind) {
+#if defined(PINTLE_DEBUG_CHECKS)
+    DWORD before, after;
+    _Atomic uint32_t word;
+    atomic_init(&word, 5);
+    timed_wait(&word, 5, os_now_ns() + 1000);
+    sleepers_release();
+    ck_assert(GetProcessHandleCount(GetCurrentProcess(), &before));
+    for (uint64_t first = 1; first <= 3; first++) {
+        fail_plan(FAIL_MEMORY, first, 1);
+        ck_assert(!timed_wait(&word, 5, os_now_ns() + PINTLE_S(3600)));
+        ck_assert_uint_eq(fail_refused(), 1);
+    }
+    fail_plan(FAIL_WAIT, 1, 1);
+    ck_assert(timed_wait(&word, 5, os_now_ns() + PINTLE_S(3600)));
+    ck_assert_uint_eq(fail_refused(), 1);
+    fail_plan(0, 0, 0);
+    ck_assert_uint_eq(timed_wake(&word, true), 0);
+    sleepers_release();
+    ck_assert(GetProcessHandleCount(GetCurrentProcess(), &after));
+    ck_assert_uint_eq(after, before);
+    check_deadlines();
+#endif
+}
+
 CASE(sleepers_release_gives_handles_back) {
     DWORD before, after;
     _Atomic uint32_t word;

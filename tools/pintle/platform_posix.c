@@ -46,11 +46,11 @@ bool platform_beside_program(const char *name, char *out_path, size_t path_bytes
     return join(program, name, out_path, path_bytes);
 }
 
-/* Of the C library. */
+/* Of the C library, by a function of it that no sanitizer or preloaded library puts its own in front of. */
 static bool system_folder(char out_folder[PATH_BYTES]) {
     Dl_info info;
     char path[PATH_BYTES];
-    if (dladdr((void *)(uintptr_t)strerror, &info) == 0 || info.dli_fname == NULL) return false;
+    if (dladdr(dlsym(RTLD_DEFAULT, "getsubopt"), &info) == 0 || info.dli_fname == NULL) return false;
     if (realpath(info.dli_fname, path) == NULL) return false;
     snprintf(out_folder, PATH_BYTES, "%s", path);
     char *slash = strrchr(out_folder, '/');
