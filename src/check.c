@@ -68,13 +68,18 @@ static void check_threads_locked(struct finding *finding) {
 }
 
 static void check_global_locked(struct finding *finding) {
-    uint32_t count = 0;
+    uint32_t count = 0, bound = 0;
     const struct pintle_task *last = NULL;
     for (struct pintle_task *t = sched.global.first; t != NULL && count <= sched.global.count; t = t->next, count++) {
         if (atomic_load_relaxed(&t->state) != TASK_RUNNABLE) {
             found(finding, "task %llu is queued and not runnable", (unsigned long long)t->id);
         }
+        bound += t->bound != NULL;
         last = t;
+    }
+    expect_count(finding, "the global queue, pinned tasks", bound, sched.global_bound);
+    if (bound != 0 && sched.idle != NULL && sched_phase() != PHASE_EXITING) {
+        found(finding, "%u pinned tasks are queued though a processor is idle", bound);
     }
     expect_count(finding, "the global queue", count, sched.global.count);
     expect_count(finding, "the global queue, the hint", atomic_load_relaxed(&sched.global_count), sched.global.count);

@@ -6,7 +6,7 @@
  *
  *   LEND    (monitor) P runs a task (call OUT), its beat has not moved for 10 ms, work waits, no processor is idle, P has no
  *           loan yet, fewer than max_lent are lent, and its thread does not compute, or fewer computing ones than CPUs have
- *           a loan; a spare thread is reserved. beat(P) = decisions and switches + the thread's ticks of calls
+ *           a loan; a thread is reserved, as in RETAKE. beat(P) = decisions and switches + the thread's ticks of calls
  *   RECALL  (monitor) the beat of E's lender has moved. E in a call: RETAKE's CAS, to the pool.  E running: E->recall = 1 and
  *           its thread's attention; the loop tests it, gives ring and `next` to the global queue, and E to the pool; WAKE
  *           E's task may hold E by then: E does not come back, and counts as P's loan no more: P, held again, gets another
@@ -65,13 +65,14 @@ void lend_return(struct thread *thread, struct processor *lent) {
 
 /* ---- The monitor ---- */
 
-/* Takes a processor from the pool for the one that is held; NULL: a bound is reached, or no spare. */
-static struct processor *lend_locked(struct processor *lender, bool computes, struct thread **out_spare) {
+/* Takes a processor from the pool for the one that is held; NULL: a bound is reached, or no thread. */
+static struct processor *lend_locked(struct processor *lender, bool computes, struct thread **out_thread) {
     struct processor *lent = sched.lent_pool;
+    struct pintle_task *bound;
     if (lent == NULL || atomic_load_relaxed(&sched.idle_count) != 0) return NULL;
     if (lender->loan != NULL && atomic_load_relaxed(&lender->loan->recall) == 0) return NULL;
     if (computes && sched.lent_computing >= sched.cpu_count) return NULL;
-    if ((*out_spare = spare_take_locked()) == NULL) return NULL;
+    if ((*out_thread = thread_reserve_locked(&bound)) == NULL) return NULL;
     sched.lent_pool = lent->next_lent;
     lent->lender = lender;
     lent->for_computing = computes;
@@ -100,7 +101,7 @@ static void recall(struct processor *lent, struct thread *thread) {
 void lend_look(struct processor *processor, struct thread *thread, int64_t now_ns, bool work) {
     uint64_t beat = beat_of(processor, thread);
     struct processor *loan, *lent = NULL;
-    struct thread *spare;
+    struct thread *reserved;
     bool computes;
     if (beat != processor->seen_beat || thread != processor->seen_thread) {
         processor->seen_beat = beat;
@@ -129,9 +130,9 @@ void lend_look(struct processor *processor, struct thread *thread, int64_t now_n
     if (now_ns - processor->seen_beat_ns < HELD_NS) return;
     computes = (thread_cpu_ns(thread) - processor->seen_cpu_ns) * 2 > now_ns - processor->seen_cpu_at_ns;
     lock_acquire(&sched.lock);
-    lent = lend_locked(processor, computes, &spare);
+    lent = lend_locked(processor, computes, &reserved);
     lock_release(&sched.lock);
-    if (lent != NULL) hand_over(lent, spare);
+    if (lent != NULL) hand_over(lent, reserved);
 }
 
 /* ---- Timers ---- */

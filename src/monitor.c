@@ -2,12 +2,13 @@
  * and is the backstop for timers and queues.
  *
  * RETAKE, each round, for each processor Q:
- *   0 reserve a spare thread; none: do nothing (the maker is asked)
+ *   0 reserve a spare thread, or that of a queued pinned task, which needs no other; none: do nothing (the maker is asked)
  *   1 A = Q->thread; w = A->call (acquire); need IN, and Q == A->processor
  *   2 first sight of (A, w): note the time. Older than 20 µs with work waiting, or than 10 ms in any case: go on. A call that
  *     computes (its thread's CPU clock moves) is left until 10 ms
  *   3 CAS(A->call, w -> TAKEN|n), acq_rel. Failure: the call ended; nothing happened
- *   4 Q is ours: to the spare if there is work or Q has timers, else to the idle list, and WAKE as a searcher does
+ *   4 Q is ours: to the spare if there is work or Q has timers, else to the idle list, and WAKE as a searcher does. The
+ *     global queue is looked at under the lock: a pinned task is not left there beside an idle processor (PIN)
  *
  * A task that has run for 10 ms while others wait gets its thread's attention: its next call, yield or park goes by the
  * loop, which takes the others first.
@@ -47,19 +48,24 @@ void monitor_wake(void) {
     if (atomic_swap_acq_rel(&monitor.word, 1) == 0) os_wake_word_one(&monitor.word);
 }
 
-/* RETAKE 4. */
-static void give_away(struct processor *processor, struct thread *spare) {
-    bool has_timers = timer_heap_earliest(processor_timers(processor)) != INT64_MAX;
+/* RETAKE 4. A bound task's thread is not spare: it has that task to run. */
+static void give_away(struct processor *processor, struct thread *thread, bool is_spare) {
+    bool is_used = !is_spare || timer_heap_earliest(processor_timers(processor)) != INT64_MAX || sched_has_work();
     atomic_store_relaxed(&processor->thread, NULL);
     atomic_add_relaxed(&sched.retakes, 1);
-    if (has_timers || sched_has_work()) {
-        hand_over(processor, spare);
+    if (!is_used) {
+        lock_acquire(&sched.lock);
+        is_used = sched.global.first != NULL;
+        if (!is_used) {
+            idle_put_locked(processor, NULL);
+            spare_put_locked(thread);
+        }
+        lock_release(&sched.lock);
+    }
+    if (is_used) {
+        hand_over(processor, thread);
         return;
     }
-    lock_acquire(&sched.lock);
-    idle_put_locked(processor, NULL);
-    spare_put_locked(spare);
-    lock_release(&sched.lock);
     atomic_fence_full(); /* WAKE: pairs with the publisher's */
     if (sched_has_work()) sched_wake();
 }
@@ -74,7 +80,8 @@ static bool computes(const struct processor *processor, const struct thread *thr
 /* True: the processor was taken. */
 static bool retake(struct processor *processor, struct thread *thread, int64_t now, bool work) {
     uint64_t word = atomic_load_acquire(&thread->call);
-    struct thread *spare;
+    struct pintle_task *bound;
+    struct thread *reserved;
     if (call_state(word) != CALL_IN || thread_processor(thread) != processor) {
         processor->seen_call = 0;
         return false;
@@ -89,17 +96,15 @@ static bool retake(struct processor *processor, struct thread *thread, int64_t n
     if (now - processor->seen_call_ns < (work ? BLOCKED_NS : BLOCKED_IDLE_NS)) return false;
     if (now - processor->seen_call_ns < BLOCKED_IDLE_NS && computes(processor, thread, now)) return false;
     lock_acquire(&sched.lock);
-    spare = spare_take_locked();
+    reserved = thread_reserve_locked(&bound);
     lock_release(&sched.lock);
-    if (spare == NULL) return false;
+    if (reserved == NULL) return false;
     atomic_store_relaxed(&thread->seen_call_ns, processor->seen_call_ns);
     if (!atomic_cas_acq_rel(&thread->call, &word, (word & ~(uint64_t)CALL_STATE_MASK) | CALL_TAKEN)) {
-        lock_acquire(&sched.lock);
-        spare_put_locked(spare);
-        lock_release(&sched.lock);
+        thread_unreserve(reserved, bound);
         return false;
     }
-    give_away(processor, spare);
+    give_away(processor, reserved, bound == NULL);
     return true;
 }
 

@@ -34,6 +34,7 @@ struct sched sched;
 /* ---- Publishing work ---- */
 
 void sched_push_global_locked(struct pintle_task *task) {
+    sched.global_bound += task->bound != NULL;
     task_list_push(&sched.global, task);
     atomic_store_relaxed(&sched.global_count, sched.global.count);
 }
@@ -208,11 +209,7 @@ static inline __attribute__((always_inline)) void depart_as(struct thread *threa
         depart_bound(thread, task, kind);
     } else if (LIKELY(processor != NULL && !thread->is_home && atomic_load_relaxed(&thread->attention) == 0)) {
         to = pick_direct(processor, kind != LEFT_YIELD);
-        if (to != NULL && UNLIKELY(to->bound != NULL)) {
-            /* Not ours to run: back it goes, and the loop hands the processor over once we are published. */
-            push_next(processor, to);
-            to = NULL;
-        }
+        DCHECK(to == NULL || to->bound == NULL); /* PIN: rings have none that are */
     }
     if (LIKELY(to != NULL)) {
         counter_add(&processor->switches, 1);
@@ -310,6 +307,10 @@ void arrived(struct thread *thread) {
         return;
     }
     task_set_state(task, TASK_RUNNING, TASK_RUNNABLE);
+    if (UNLIKELY(task->bound != NULL)) {
+        ready_bound(task);
+        return;
+    }
     if (UNLIKELY(atomic_load_relaxed(&sched.global_count) != 0 && runq_is_empty(&processor->runq)) ||
         UNLIKELY(!runq_try_push(&processor->runq, task))) {
         arrived_yield_slow(processor, task);
@@ -323,6 +324,7 @@ static struct pintle_task *take_global_locked(struct processor *processor, uint3
     uint32_t count = sched.global.count / sched.processor_count + 1;
     struct pintle_task *first = task_list_pop(&sched.global);
     if (first == NULL) return NULL;
+    if (first->bound != NULL) sched.global_bound--;
     if (count > most) count = most;
     while (--count > 0 && sched.global.first != NULL && sched.global.first->bound == NULL) {
         struct task_list overflow = {0};

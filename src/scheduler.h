@@ -32,6 +32,7 @@ struct sched {
     alignas(CACHE_LINE) struct task_list global;
     struct processor *idle;
     struct thread *spares;
+    uint32_t global_bound;                /* pinned tasks in the global queue */
     uint32_t spare_count, starting_count; /* starting: made, not yet come by */
     uint32_t thread_count;                /* that count against max_threads: not the home, which runs one task only */
     struct thread *all_threads;           /* only grows */
@@ -103,6 +104,11 @@ struct processor *idle_take_locked(struct processor *wanted, struct thread **out
 /* A spare thread; NULL: none, and the maker is asked for one. */
 struct thread *spare_take_locked(void);
 void spare_put_locked(struct thread *thread);
+/* A thread for a processor to come: a spare; with none left that of a bound task, which is taken out of the global queue
+ * (*out_bound; else NULL). NULL: neither. */
+struct thread *thread_reserve_locked(struct pintle_task **out_bound);
+/* It is not needed after all. Not under sched.lock. */
+void thread_unreserve(struct thread *thread, struct pintle_task *bound);
 /* Gives a thread that the caller owns (spare, waiter, bound) a processor and lets it go on. Not under sched.lock. */
 void hand_over(struct processor *processor, struct thread *thread);
 /* The thread took from a queue a task that is bound to another: its processor goes there, it becomes spare. */

@@ -5,7 +5,8 @@
  *   WAITER  parked on the first deadline of an idle processor's timers. Not on the list. Who takes that processor takes the
  *           waiter along as its thread, or puts it on the list
  *   BOUND   (protocol PIN) with a pinned task, which nobody else may run. Whoever picks that task from a queue hands its
- *           processor over and becomes spare; a task made ready gets an idle processor at once
+ *           processor over and becomes spare; a task made ready, or that yields, gets an idle processor at once, else
+ *           it is in the global queue, never in a ring: there its thread could not be told without a spare one
  * A bound thread that still holds a processor gives it on before it looks at what it was handed:
  *     its own task is next: keep it | another bound task is next: straight to that thread | else: pass on
  *
@@ -13,7 +14,8 @@
  *            nothing could run it), or idle, and the maker is asked.  No work: idle
  *
  * Threads: any. Locks: sched.lock. Order: `handed` release / acquire carries the processor's plain fields.
- * Invariants: a thread is on the list exactly in state SPARE. Tests: tests/api/test_pin.c, tests/stress. */
+ * Invariants: a thread is on the list exactly in state SPARE; no bound task is queued while a processor is idle.
+ * Tests: tests/api/test_pin.c, tests/stress, tests/model/pin.pml. */
 #include "error.h"
 #include "lend.h"
 #include "panic.h"
@@ -151,6 +153,8 @@ void hand_to_bound(struct thread *thread, struct processor *processor, struct pi
 static struct pintle_task *take_bound_locked(void) {
     struct task_list kept = {0};
     struct pintle_task *task, *found = NULL;
+    if (sched.global_bound == 0) return NULL;
+    sched.global_bound--;
     while ((task = task_list_pop(&sched.global)) != NULL) {
         if (found == NULL && task->bound != NULL) {
             found = task;
@@ -161,6 +165,22 @@ static struct pintle_task *take_bound_locked(void) {
     sched.global = kept;
     atomic_store_relaxed(&sched.global_count, kept.count);
     return found;
+}
+
+struct thread *thread_reserve_locked(struct pintle_task **out_bound) {
+    struct thread *thread = spare_take_locked();
+    *out_bound = thread == NULL ? take_bound_locked() : NULL;
+    return *out_bound != NULL ? (*out_bound)->bound : thread;
+}
+
+void thread_unreserve(struct thread *thread, struct pintle_task *bound) {
+    if (bound != NULL) {
+        sched_ready(bound);
+        return;
+    }
+    lock_acquire(&sched.lock);
+    spare_put_locked(thread);
+    lock_release(&sched.lock);
 }
 
 void processor_pass_on(struct processor *processor) {

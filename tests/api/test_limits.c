@@ -116,6 +116,95 @@ CASE(max_threads_1_is_one_beside_the_caller_of_run) {
     blocked_destroy(&b);
 }
 
+/* A pinned task has its thread: it needs no spare one to get on. */
+typedef struct pinned_waiter {
+    blocked others;
+    helper_sem waits;
+    pintle_event event;
+} pinned_waiter;
+
+static void pinned_waiter_task(void *arg) {
+    pinned_waiter *p = arg;
+    pintle_pin();
+    helper_sem_post(&p->waits);
+    pintle_event_wait(&p->event, PINTLE_FOREVER);
+    pintle_unpin();
+}
+static void called_task(void *arg) { pintle_call(blocked_call, arg); }
+static void plain_task(void *arg) { blocked_call(arg); }
+
+static void pinned_gets_on_beside(pintle_fn *other) {
+    pinned_waiter p = {.event = PINTLE_EVENT_INIT};
+    pintle_task *pinned, *task;
+    pintle_options options = helper_processors(1);
+    options.max_threads = 2;
+    options.on_report = keep_report;
+    options.user = &(reports){.warnings = 0};
+    blocked_init(&p.others);
+    helper_sem_init(&p.waits);
+    ck_assert_int_eq(pintle_start(&options), 0);
+    ck_assert_int_eq(pintle_spawn(&pinned, pinned_waiter_task, &p), 0);
+    helper_sem_wait(&p.waits);
+    ck_assert_int_eq(pintle_spawn(&task, other, &p.others), 0);
+    helper_sem_wait(&p.others.inside); /* on the second thread, which is the last, with the only processor */
+    pintle_event_set(&p.event);
+    ck_assert_int_eq(pintle_join(pinned, pintle_after(PINTLE_S(10))), 0);
+    helper_gate_open(&p.others.gate);
+    ck_assert_int_eq(pintle_join(task, PINTLE_FOREVER), 0);
+    ck_assert_int_eq(pintle_stop(PINTLE_FOREVER), 0);
+    helper_sem_destroy(&p.waits);
+    blocked_destroy(&p.others);
+}
+CASE(pinned_task_gets_on_though_the_last_thread_is_in_a_call) { pinned_gets_on_beside(called_task); }
+CASE(pinned_task_gets_on_though_the_last_thread_blocks_in_plain_code) { pinned_gets_on_beside(plain_task); }
+
+/* Both pinned, each on one of the two threads, with one processor: the first yields, the second then is in a call until
+ * the first has had its turn. */
+typedef struct yielders {
+    blocked second;
+    atomic_bool called;
+} yielders;
+
+static void yielding_first(void *arg) {
+    yielders *y = arg;
+    pintle_pin();
+    while (!y->called) pintle_yield();
+    helper_gate_open(&y->second.gate);
+    pintle_unpin();
+}
+static void yielding_second(void *arg) {
+    yielders *y = arg;
+    pintle_pin();
+    for (int i = 0; i < 10; i++) pintle_yield();
+    y->called = true;
+    pintle_call(blocked_call, &y->second);
+    pintle_unpin();
+}
+static void spawns_yielders(void *arg) {
+    pintle_task *second;
+    if (pintle_spawn(&second, yielding_second, arg) != 0) return;
+    yielding_first(arg);
+    pintle_join(second, PINTLE_FOREVER);
+}
+CASE(pinned_task_that_yielded_gets_on_though_the_last_thread_is_in_a_call) {
+    yielders y = {.called = false};
+    pintle_task *first;
+    int joined;
+    pintle_options options = helper_processors(1);
+    options.max_threads = 2;
+    options.on_report = keep_report;
+    options.user = &(reports){.warnings = 0};
+    blocked_init(&y.second);
+    ck_assert_int_eq(pintle_start(&options), 0);
+    ck_assert_int_eq(pintle_spawn(&first, spawns_yielders, &y), 0);
+    helper_sem_wait(&y.second.inside);
+    joined = pintle_join(first, pintle_after(PINTLE_S(10)));
+    helper_gate_open(&y.second.gate);
+    ck_assert_int_eq(joined, 0);
+    ck_assert_int_eq(pintle_stop(PINTLE_FOREVER), 0);
+    blocked_destroy(&y.second);
+}
+
 CASE(max_threads_not_reached_is_not_reported) {
     atomic_uint count = 0;
     blocked b;
