@@ -91,7 +91,10 @@ static bool retake(struct processor *processor, struct thread *thread, int64_t n
     lock_acquire(&sched.lock);
     spare = spare_take_locked();
     lock_release(&sched.lock);
-    if (spare == NULL) return false;
+    if (spare == NULL) {
+        maker_missed();
+        return false;
+    }
     atomic_store_relaxed(&thread->seen_call_ns, processor->seen_call_ns);
     if (!atomic_cas_acq_rel(&thread->call, &word, (word & ~(uint64_t)CALL_STATE_MASK) | CALL_TAKEN)) {
         lock_acquire(&sched.lock);

@@ -94,6 +94,8 @@ static inline struct thread *task_only(const char *function) {
 }
 /* Whether any ring, next slot or the global queue has work. A hint. */
 bool sched_has_work(void);
+/* How many tasks are queued. A hint. */
+uint32_t sched_work_count(void);
 
 /* ---- spare.c ---- */
 
@@ -114,6 +116,10 @@ bool thread_wait_for_processor(struct thread *thread);
 /* ---- maker.c ---- */
 
 void maker_ask(void);
+/* The same, for a processor whose thread blocks and that found no spare. */
+void maker_missed(void);
+/* How many spares there should be, by the demand of the last seconds. */
+uint32_t spares_wanted_locked(void);
 /* max_threads, or its default. */
 uint32_t threads_most(void);
 /* Starts and ends the maker. */

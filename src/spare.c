@@ -174,6 +174,7 @@ void processor_pass_on(struct processor *processor) {
         if (!recalled &&
             (has_own || sched.global.first != NULL || timer_heap_earliest(processor_timers(processor)) != INT64_MAX)) {
             thread = spare_take_locked();
+            if (thread == NULL) maker_missed();
         }
         if (thread == NULL && has_own) {
             struct task_list list = {0};
@@ -296,7 +297,8 @@ static void spare_remove_locked(struct thread *thread) {
 static bool is_superfluous(struct thread *thread) {
     bool ends;
     lock_acquire(&sched.lock);
-    ends = atomic_load_relaxed(&thread->state) == THREAD_SPARE && sched.spare_count > SPARES_KEPT;
+    ends = atomic_load_relaxed(&thread->state) == THREAD_SPARE && sched.spare_count > SPARES_KEPT &&
+           sched.spare_count > spares_wanted_locked();
     if (ends) {
         spare_remove_locked(thread);
         thread->is_listed = false;
