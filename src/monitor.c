@@ -17,12 +17,16 @@
  * limit (FOREVER) only when all processors are idle with nothing queued, decided under sched.lock; whoever takes an idle
  * processor wakes it. So entering a call reads nothing global.
  *
+ * Stacks that nobody used for TRIM_NS are trimmed (stack.c), some in a round. As long as there are such, sleeping without
+ * limit ends at the next time for that; then no more.
+ *
  * Threads: its own. Locks: sched.lock. Order: as protocols above; `monitor_asleep` with full fences.
- * Tests: tests/api/test_call.c, tests/stress/test_calls.c. */
+ * Tests: tests/api/test_call.c, tests/api/test_rest.c, tests/stress/test_calls.c. */
 #include "deadlock.h"
 #include "error.h"
 #include "lend.h"
 #include "scheduler.h"
+#include "stack.h"
 
 enum {
     ROUND_NS = 20000,
@@ -31,7 +35,9 @@ enum {
     QUIET_ROUNDS = 50,
     BLOCKED_NS = 20000,
     BLOCKED_IDLE_NS = 10000000,
-    SLICE_NS = 10000000
+    SLICE_NS = 10000000,
+    TRIM_NS = 2000000000,
+    TRIM_ON_NS = 10000000
 };
 
 #define NOT_SEEN UINT64_MAX
@@ -40,6 +46,7 @@ static struct {
     os_thread os;
     _Atomic uint32_t word; /* 1: woken */
     _Atomic bool stops;
+    int64_t trim_ns; /* when to trim stacks next */
 } monitor;
 
 void monitor_wake(void) {
@@ -186,11 +193,17 @@ static bool may_sleep_forever(void) {
     return quiet;
 }
 
+static void trim_stacks(int64_t now) {
+    if (now < monitor.trim_ns) return;
+    monitor.trim_ns = now + (stack_trim_idle() ? TRIM_ON_NS : TRIM_NS);
+}
+
 /* True: somebody woke it. */
 static bool sleep_for(int64_t delay, bool idle_before) {
     int64_t unwatched = unwatched_deadline(), deadline = os_now_ns() + delay;
     if (idle_before && unwatched == INT64_MAX && may_sleep_forever()) {
         deadline = deadlock_look(os_now_ns());
+        if (deadline > monitor.trim_ns && stack_trim_wanted()) deadline = monitor.trim_ns;
     } else if (delay > LONG_NS) {
         atomic_store_relaxed(&sched.monitor_asleep, MONITOR_LONG);
         atomic_fence_full(); /* pairs with the fence in wake_if_idle: the pusher sees LONG, or we see the push */
@@ -225,6 +238,7 @@ static void monitor_main(void *arg) {
         } else if (++quiet > QUIET_ROUNDS && delay < LONGEST_NS) {
             delay = delay * 2 < LONGEST_NS ? delay * 2 : LONGEST_NS;
         }
+        trim_stacks(os_now_ns());
     }
 }
 
@@ -234,6 +248,7 @@ int monitor_start(void) {
     for (uint32_t i = 0; i < sched.processors_all; i++) sched.processors[i].seen_slices = NOT_SEEN;
     atomic_store_relaxed(&monitor.word, 0);
     atomic_store_relaxed(&monitor.stops, false);
+    monitor.trim_ns = os_now_ns() + TRIM_NS;
     os_code = os_thread_start(&monitor.os, monitor_main, NULL);
     if (os_code == 0) return 0;
     os_error_text(os_code, message, sizeof message);
