@@ -7,7 +7,7 @@
  * How many spares it keeps follows the demand: one, until a call blocks and finds none. Then it wants twice as many as
  * before, as long as more tasks than that are queued (and up to MOST_WANTED). So a lone call that blocks costs a thread or
  * two, and a thousand that block at once get hundreds within some milliseconds. It wants them until no call missed one for
- * WANTED_NS; then they end as any spare does that is idle for long (spare.c).
+ * WANTED_NS; then they end as any does that is spare for long (spares_end_idle).
  *
  * Threads: the maker; maker_ask: any; threads_stop: the one that stops. Locks: sched.lock. Order: maker.word seq_cst: it is
  * cleared before the maker looks. Tests: tests/api/test_spares.c, tests/api/test_runtime.c, tests/stress. */
@@ -63,6 +63,7 @@ static void record_free_locked(struct thread *thread) {
     thread->pins_auto = 0;
     atomic_store_relaxed(&thread->processor, NULL);
     atomic_store_relaxed(&thread->attention, 0);
+    atomic_store_relaxed(&thread->is_dismissed, false);
     atomic_store_relaxed(&thread->parker, PARKER_EMPTY);
     atomic_store_relaxed(&thread->state, THREAD_FREE);
     thread->next = sched.free_threads;

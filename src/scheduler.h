@@ -33,6 +33,7 @@ struct sched {
     struct processor *idle;
     struct thread *spares;
     uint32_t spare_count, starting_count; /* starting: made, not yet come by */
+    uint32_t spare_least;                 /* that spare_count was since spares_end_idle */
     uint32_t thread_count;                /* that count against max_threads: not the home, which runs one task only */
     struct thread *all_threads;           /* only grows */
     struct thread *free_threads, *ended_threads; /* ended: for the maker to join */
@@ -113,6 +114,11 @@ void hand_to_bound(struct thread *thread, struct processor *processor, struct pi
 void processor_pass_on(struct processor *processor);
 /* Waits for a processor as the thread's role says; false: the thread is to end. */
 bool thread_wait_for_processor(struct thread *thread);
+/* Ends as many threads as were spare all the time since the call before this one, but for some that are kept. For the
+ * monitor. */
+void spares_end_idle(void);
+/* Whether there are more spares than are kept in any case. */
+bool spares_are_many(void);
 /* ---- maker.c ---- */
 
 void maker_ask(void);
