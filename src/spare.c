@@ -304,7 +304,8 @@ static bool dismiss_one(void) {
         atomic_store_relaxed(&thread->is_dismissed, true);
     }
     lock_release(&sched.lock);
-    if (thread != NULL) thread_unpark(thread); /* if it has ended already: records stay, and a token too many is harmless */
+    if (thread != NULL)
+        thread_unpark(thread); /* if it has ended already: records stay, and a token too many is harmless */
     return thread != NULL;
 }
 
