@@ -140,7 +140,7 @@ static void call_enter_blocking(struct thread *thread) {
         call_enter_away(thread);
     } else {
         errors_keep(thread, thread->task);
-        maker_ask();
+        maker_missed();
         errors_put_back(thread, thread->task);
         atomic_store_release(&thread->call, word | CALL_IN);
     }

@@ -1,18 +1,24 @@
 /* maker.c: the records of threads, and the maker, a thread that makes the others.
  *
  * A thread costs 40 µs (Linux) to 900 µs (Wine) to make, and neither the monitor nor a task should wait for that. The maker
- * keeps one spare (four, once somebody found none), joins threads that have ended, hands over what a late spare was wanted
- * for, and backs off when the system refuses.
+ * keeps spares, joins threads that have ended, hands over what a late spare was wanted for, and backs off when the system
+ * refuses.
+ *
+ * How many spares it keeps follows the demand: one, until a call blocks and finds none. Then it wants twice as many as
+ * before, as long as more tasks than that are queued (and up to MOST_WANTED). So a lone call that blocks costs a thread or
+ * two, and a thousand that block at once get hundreds within some milliseconds. It wants them until no call missed one for
+ * WANTED_NS; then they end as any does that is spare for long (spares_end_idle).
  *
  * Threads: the maker; maker_ask: any; threads_stop: the one that stops. Locks: sched.lock. Order: maker.word seq_cst: it is
- * cleared before the maker looks. Tests: tests/api/test_runtime.c, tests/stress. */
+ * cleared before the maker looks. Tests: tests/api/test_spares.c, tests/api/test_runtime.c, tests/stress. */
 #include "error.h"
 #include "memory.h"
 #include "panic.h"
 #include "scheduler.h"
 #include "stack.h"
 
-enum { DEFAULT_MAX_THREADS = 10000, SPARES = 1, SPARES_WANTED = 4 };
+enum { DEFAULT_MAX_THREADS = 10000, SPARES = 1, MOST_WANTED = 256 };
+#define WANTED_NS INT64_C(5000000000)
 
 uint32_t threads_most(void) { return sched.options.max_threads != 0 ? sched.options.max_threads : DEFAULT_MAX_THREADS; }
 
@@ -20,6 +26,9 @@ static struct {
     os_thread os;
     _Atomic uint32_t word;  /* 1: asked */
     _Atomic uint32_t ended; /* counts threads that ended; waited on when stopping */
+    _Atomic bool missed;    /* a call that blocks found no spare; set before the word */
+    uint32_t wanted;        /* spares, until wanted_until_ns; under sched.lock */
+    int64_t wanted_until_ns;
     bool stops;
     bool has_warned; /* that max_threads is reached */
 } maker;
@@ -54,6 +63,7 @@ static void record_free_locked(struct thread *thread) {
     thread->pins_auto = 0;
     atomic_store_relaxed(&thread->processor, NULL);
     atomic_store_relaxed(&thread->attention, 0);
+    atomic_store_relaxed(&thread->is_dismissed, false);
     atomic_store_relaxed(&thread->parker, PARKER_EMPTY);
     atomic_store_relaxed(&thread->state, THREAD_FREE);
     thread->next = sched.free_threads;
@@ -126,6 +136,28 @@ void maker_ask(void) {
     if (atomic_swap_acq_rel(&maker.word, 1) == 0) os_wake_word_one(&maker.word);
 }
 
+void maker_missed(void) {
+    atomic_store_relaxed(&maker.missed, true);
+    maker_ask();
+}
+
+uint32_t spares_wanted_locked(void) {
+    if (maker.wanted > SPARES && os_now_ns() >= maker.wanted_until_ns) maker.wanted = SPARES;
+    return maker.wanted;
+}
+
+static void learn_demand(void) {
+    uint32_t queued, wanted;
+    if (!atomic_load_relaxed(&maker.missed)) return;
+    atomic_store_relaxed(&maker.missed, false);
+    queued = sched_work_count();
+    lock_acquire(&sched.lock);
+    wanted = spares_wanted_locked();
+    if (wanted < queued && wanted < MOST_WANTED) maker.wanted = 2 * wanted;
+    maker.wanted_until_ns = os_now_ns() + WANTED_NS;
+    lock_release(&sched.lock);
+}
+
 /* Waits for the threads that have ended and frees their records. */
 static void join_ended(void) {
     for (;;) {
@@ -172,7 +204,7 @@ static enum make_result make_one(void) {
     uint32_t enough;
     int os_code = 0;
     lock_acquire(&sched.lock);
-    enough = sched.thread_wanted ? SPARES_WANTED : SPARES;
+    enough = spares_wanted_locked();
     if (atomic_load_relaxed(&sched.top_ups) != 0 && enough < spares_topped_up()) enough = spares_topped_up();
     if (sched_phase() == PHASE_EXITING || sched.spare_count + sched.starting_count >= enough) {
         lock_release(&sched.lock);
@@ -215,13 +247,16 @@ static void maker_main(void *arg) {
         atomic_store_seq_cst(&maker.word, 0); /* then look: who asks afterwards sets it again */
         join_ended();
         dispatch();
-        while ((made = make_one()) == MAKE_DONE) back_off_ns = 1000000;
+        learn_demand();
+        made = make_one();
         if (!maker.has_warned && atomic_load_relaxed(&sched.waits_for_thread) != 0) {
             maker.has_warned = true;
             report_warning("max_threads = %u is reached: tasks wait for a thread", threads_most());
         }
         if (atomic_load_acquire((_Atomic bool *)&maker.stops)) break;
-        if (made == MAKE_REFUSED) {
+        if (made == MAKE_DONE) {
+            back_off_ns = 1000000;
+        } else if (made == MAKE_REFUSED) {
             os_wait_word(&maker.word, 0, os_now_ns() + back_off_ns);
             if (back_off_ns < 100000000) back_off_ns *= 2;
         } else {
@@ -235,6 +270,8 @@ int maker_start(void) {
     char message[128];
     int os_code;
     atomic_store_relaxed(&maker.word, 0);
+    atomic_store_relaxed(&maker.missed, false);
+    maker.wanted = SPARES;
     maker.stops = maker.has_warned = false;
     os_code = os_thread_start(&maker.os, maker_main, NULL);
     if (os_code == 0) return 0;

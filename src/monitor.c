@@ -18,12 +18,16 @@
  * limit (FOREVER) only when all processors are idle with nothing queued, decided under sched.lock; whoever takes an idle
  * processor wakes it. So entering a call reads nothing global.
  *
+ * Stacks that nobody used for TRIM_NS are trimmed (stack.c), some in a round, and threads that were spare for SPARE_NS end.
+ * As long as there are such, sleeping without limit ends at the next time for that; then no more.
+ *
  * Threads: its own. Locks: sched.lock. Order: as protocols above; `monitor_asleep` with full fences.
- * Tests: tests/api/test_call.c, tests/stress/test_calls.c. */
+ * Tests: tests/api/test_call.c, tests/api/test_rest.c, tests/stress/test_calls.c. */
 #include "deadlock.h"
 #include "error.h"
 #include "lend.h"
 #include "scheduler.h"
+#include "stack.h"
 
 enum {
     ROUND_NS = 20000,
@@ -32,15 +36,19 @@ enum {
     QUIET_ROUNDS = 50,
     BLOCKED_NS = 20000,
     BLOCKED_IDLE_NS = 10000000,
-    SLICE_NS = 10000000
+    SLICE_NS = 10000000,
+    TRIM_NS = 2000000000,
+    TRIM_ON_NS = 10000000
 };
 
+#define SPARE_NS INT64_C(10000000000)
 #define NOT_SEEN UINT64_MAX
 
 static struct {
     os_thread os;
     _Atomic uint32_t word; /* 1: woken */
     _Atomic bool stops;
+    int64_t trim_ns, spare_ns; /* when to trim stacks, and end threads, next */
 } monitor;
 
 void monitor_wake(void) {
@@ -98,7 +106,10 @@ static bool retake(struct processor *processor, struct thread *thread, int64_t n
     lock_acquire(&sched.lock);
     reserved = thread_reserve_locked(&bound);
     lock_release(&sched.lock);
-    if (reserved == NULL) return false;
+    if (reserved == NULL) {
+        maker_missed();
+        return false;
+    }
     atomic_store_relaxed(&thread->seen_call_ns, processor->seen_call_ns);
     if (!atomic_cas_acq_rel(&thread->call, &word, (word & ~(uint64_t)CALL_STATE_MASK) | CALL_TAKEN)) {
         thread_unreserve(reserved, bound);
@@ -188,11 +199,28 @@ static bool may_sleep_forever(void) {
     return quiet;
 }
 
+static void tidy(int64_t now) {
+    if (now >= monitor.trim_ns) monitor.trim_ns = now + (stack_trim_idle() ? TRIM_ON_NS : TRIM_NS);
+    if (now >= monitor.spare_ns) {
+        spares_end_idle();
+        monitor.spare_ns = now + SPARE_NS;
+    }
+}
+
+/* When there will be something to tidy up; INT64_MAX: there is nothing. */
+static int64_t tidy_deadline(void) {
+    int64_t deadline = stack_trim_wanted() ? monitor.trim_ns : INT64_MAX;
+    if (deadline > monitor.spare_ns && spares_are_many()) deadline = monitor.spare_ns;
+    return deadline;
+}
+
 /* True: somebody woke it. */
 static bool sleep_for(int64_t delay, bool idle_before) {
     int64_t unwatched = unwatched_deadline(), deadline = os_now_ns() + delay;
     if (idle_before && unwatched == INT64_MAX && may_sleep_forever()) {
+        int64_t tidying = tidy_deadline();
         deadline = deadlock_look(os_now_ns());
+        if (tidying < deadline) deadline = tidying;
     } else if (delay > LONG_NS) {
         atomic_store_relaxed(&sched.monitor_asleep, MONITOR_LONG);
         atomic_fence_full(); /* pairs with the fence in wake_if_idle: the pusher sees LONG, or we see the push */
@@ -227,6 +255,7 @@ static void monitor_main(void *arg) {
         } else if (++quiet > QUIET_ROUNDS && delay < LONGEST_NS) {
             delay = delay * 2 < LONGEST_NS ? delay * 2 : LONGEST_NS;
         }
+        tidy(os_now_ns());
     }
 }
 
@@ -236,6 +265,8 @@ int monitor_start(void) {
     for (uint32_t i = 0; i < sched.processors_all; i++) sched.processors[i].seen_slices = NOT_SEEN;
     atomic_store_relaxed(&monitor.word, 0);
     atomic_store_relaxed(&monitor.stops, false);
+    monitor.trim_ns = os_now_ns() + TRIM_NS;
+    monitor.spare_ns = os_now_ns() + SPARE_NS;
     os_code = os_thread_start(&monitor.os, monitor_main, NULL);
     if (os_code == 0) return 0;
     os_error_text(os_code, message, sizeof message);

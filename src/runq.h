@@ -81,6 +81,12 @@ static inline bool runq_is_empty(struct runq *queue) {
     return head == atomic_load_acquire(&queue->tail);
 }
 
+/* From any thread; a hint. */
+static inline uint32_t runq_count(struct runq *queue) {
+    uint32_t head = atomic_load_acquire(&queue->head);
+    return atomic_load_acquire(&queue->tail) - head + (atomic_load_relaxed(&queue->next) != NULL);
+}
+
 /* True: queued. False: the ring was full; then half of it and the task are in *out_overflow, for the global queue. */
 bool runq_push(struct runq *queue, struct pintle_task *task, struct task_list *out_overflow);
 /* Takes half of `from`'s ring (its `next` if the ring is empty) into `into`, which the caller owns, and returns one of

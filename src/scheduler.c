@@ -145,6 +145,12 @@ bool sched_has_work(void) {
     return false;
 }
 
+uint32_t sched_work_count(void) {
+    uint32_t count = atomic_load_relaxed(&sched.global_count), used = atomic_load_relaxed(&sched.processors_used);
+    for (uint32_t i = 0; i < used; i++) count += runq_count(&sched.processors[i].runq);
+    return count;
+}
+
 /* ---- Leaving and arriving ---- */
 
 void task_only_refuse(const struct thread *thread, const char *function) {

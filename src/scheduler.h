@@ -34,6 +34,7 @@ struct sched {
     struct thread *spares;
     uint32_t global_bound;                /* pinned tasks in the global queue */
     uint32_t spare_count, starting_count; /* starting: made, not yet come by */
+    uint32_t spare_least;                 /* that spare_count was since spares_end_idle */
     uint32_t thread_count;                /* that count against max_threads: not the home, which runs one task only */
     struct thread *all_threads;           /* only grows */
     struct thread *free_threads, *ended_threads; /* ended: for the maker to join */
@@ -95,6 +96,8 @@ static inline struct thread *task_only(const char *function) {
 }
 /* Whether any ring, next slot or the global queue has work. A hint. */
 bool sched_has_work(void);
+/* How many tasks are queued. A hint. */
+uint32_t sched_work_count(void);
 
 /* ---- spare.c ---- */
 
@@ -117,9 +120,18 @@ void hand_to_bound(struct thread *thread, struct processor *processor, struct pi
 void processor_pass_on(struct processor *processor);
 /* Waits for a processor as the thread's role says; false: the thread is to end. */
 bool thread_wait_for_processor(struct thread *thread);
+/* Ends as many threads as were spare all the time since the call before this one, but for some that are kept. For the
+ * monitor. */
+void spares_end_idle(void);
+/* Whether there are more spares than are kept in any case. */
+bool spares_are_many(void);
 /* ---- maker.c ---- */
 
 void maker_ask(void);
+/* The same, for a processor whose thread blocks and that found no spare. */
+void maker_missed(void);
+/* How many spares there should be, by the demand of the last seconds. */
+uint32_t spares_wanted_locked(void);
 /* max_threads, or its default. */
 uint32_t threads_most(void);
 /* Starts and ends the maker. */

@@ -23,7 +23,6 @@
 #include "stack.h"
 
 enum { SPIN_LIMIT = 200, GLOBAL_INTERVAL = 61, SPARES_KEPT = 4 };
-#define SPARE_IDLE_NS INT64_C(10000000000)
 #define LOOK_AGAIN_NS 1000000
 
 /* ---- Parking ---- */
@@ -58,6 +57,7 @@ void thread_unpark(struct thread *thread) {
 
 static void spare_count_locked(int by) {
     sched.spare_count += (uint32_t)by;
+    if (sched.spare_count < sched.spare_least) sched.spare_least = sched.spare_count;
     atomic_store_relaxed(&sched.spare_hint, sched.spare_count);
 }
 
@@ -194,6 +194,7 @@ void processor_pass_on(struct processor *processor) {
         if (!recalled &&
             (has_own || sched.global.first != NULL || timer_heap_earliest(processor_timers(processor)) != INT64_MAX)) {
             thread = spare_take_locked();
+            if (thread == NULL) maker_missed();
         }
         if (thread == NULL && has_own) {
             struct task_list list = {0};
@@ -287,16 +288,13 @@ static bool has_to_end(struct thread *thread) {
     return sched_phase() == PHASE_EXITING;
 }
 
-/* A waiter's: its first timer. A spare thread's: when to ask whether there are too many. */
+/* A waiter's: its first timer. A spare thread has none: arming a timer for each wait would cost more than the wait, and a
+ * precise one (os_wait_word) also makes the sleeps of foreign calls on that thread precise, each with an interrupt of its own. */
 static int64_t wait_deadline(struct thread *thread) {
     int64_t deadline = INT64_MAX;
     if (!thread->is_listed) return deadline;
     lock_acquire(&sched.lock);
-    if (thread->watches != NULL) {
-        deadline = timer_heap_earliest(processor_timers(thread->watches));
-    } else if (sched.spare_count > SPARES_KEPT) {
-        deadline = os_now_ns() + SPARE_IDLE_NS;
-    }
+    if (thread->watches != NULL) deadline = timer_heap_earliest(processor_timers(thread->watches));
     lock_release(&sched.lock);
     return deadline;
 }
@@ -312,18 +310,34 @@ static void spare_remove_locked(struct thread *thread) {
     thread_set_state(thread, THREAD_SPARE, THREAD_ACTIVE);
 }
 
-/* True: the thread was spare for long and there are enough others: it is off the list and ends. */
-static bool is_superfluous(struct thread *thread) {
-    bool ends;
+bool spares_are_many(void) { return atomic_load_relaxed(&sched.spare_hint) > SPARES_KEPT; }
+
+/* Off the list and told to end; false: there are no more than are to be kept. */
+static bool dismiss_one(void) {
+    struct thread *thread = NULL;
+    uint32_t keep;
     lock_acquire(&sched.lock);
-    ends = atomic_load_relaxed(&thread->state) == THREAD_SPARE && sched.spare_count > SPARES_KEPT;
-    if (ends) {
+    keep = spares_wanted_locked();
+    if (sched.spare_count > (keep > SPARES_KEPT ? keep : SPARES_KEPT)) {
+        thread = sched.spares;
         spare_remove_locked(thread);
-        thread->is_listed = false;
-        sched.thread_count--;
+        atomic_store_relaxed(&thread->is_dismissed, true);
     }
     lock_release(&sched.lock);
-    return ends;
+    if (thread != NULL)
+        thread_unpark(thread); /* if it has ended already: records stay, and a token too many is harmless */
+    return thread != NULL;
+}
+
+void spares_end_idle(void) {
+    uint32_t idle;
+    lock_acquire(&sched.lock);
+    idle = sched.spare_least;
+    lock_release(&sched.lock);
+    while (idle > SPARES_KEPT && dismiss_one()) idle--;
+    lock_acquire(&sched.lock);
+    sched.spare_least = sched.spare_count;
+    lock_release(&sched.lock);
 }
 
 /* Off the lists, for the last time. Somebody may have taken the thread and is about to hand it a processor, which then
@@ -341,6 +355,8 @@ static void leave_lists(struct thread *thread) {
             taken = false;
         } else if (atomic_load_relaxed(&thread->state) == THREAD_SPARE) {
             spare_remove_locked(thread);
+            taken = false;
+        } else if (atomic_load_relaxed(&thread->is_dismissed)) {
             taken = false;
         }
         lock_release(&sched.lock);
@@ -377,10 +393,9 @@ bool thread_wait_for_processor(struct thread *thread) {
             thread_hold(thread, processor);
             return true;
         }
-        if (has_to_end(thread)) break;
+        if (has_to_end(thread) || atomic_load_relaxed(&thread->is_dismissed)) break;
         if (thread_park(thread, wait_deadline(thread))) continue;
         if (take_watched(thread)) return true;
-        if (is_superfluous(thread)) return false;
     }
     leave_lists(thread);
     if (!thread->is_home) {

@@ -13,7 +13,7 @@ enum {
     COLORS = 8,
     COLOR_BYTES = 2 * CACHE_LINE,
     TRIM_BATCH = 32, /* stacks that are out of the pool while they are trimmed */
-    TRIM_MOST = 2048 /* in one stack_trim_idle */
+    TRIM_MOST = 128  /* in one stack_trim_idle */
 };
 
 struct slab {
@@ -31,9 +31,9 @@ struct slab {
     { .lock = LOCK_INIT(RANK_POOL) }
 #define POOLS_4 POOL, POOL, POOL, POOL
 
-/* A free stack is in one of three lists, and taken from the first that has one. `free` gets what is given back; each
- * stack_trim_idle moves it to `cold`; what the next one still finds there, it trims and moves to `trimmed`. So a stack is
- * trimmed once, after it has not been used between two of those calls. */
+/* A free stack is in one of three lists, and taken from the first that has one. `free` gets what is given back; a
+ * stack_trim_idle that has nothing left to trim moves it to `cold`; what the next one still finds there, it trims and moves
+ * to `trimmed`. So a stack is trimmed once, after it has not been used between two of those calls. */
 static struct pool {
     struct lock lock;
     struct pintle_task *free, *cold, *trimmed;
@@ -171,12 +171,17 @@ static uint32_t trim_batch(struct pool *pool, size_t bytes) {
     return count;
 }
 
-void stack_trim_idle(void) {
-    uint32_t left = TRIM_MOST;
+bool stack_trim_idle(void) {
+    uint32_t trimmed, left = TRIM_MOST;
     for (int size_class = 0; size_class < CLASSES; size_class++) {
         struct pool *pool = &pools[size_class];
-        uint32_t trimmed;
-        while (left >= TRIM_BATCH && (trimmed = trim_batch(pool, class_bytes(size_class))) != 0) left -= trimmed;
+        while ((trimmed = trim_batch(pool, class_bytes(size_class))) != 0) {
+            left -= trimmed;
+            if (left < TRIM_BATCH) return true;
+        }
+    }
+    for (int size_class = 0; size_class < CLASSES; size_class++) {
+        struct pool *pool = &pools[size_class];
         lock_acquire(&pool->lock);
         if (pool->cold == NULL) {
             pool->cold = pool->free;
@@ -184,6 +189,18 @@ void stack_trim_idle(void) {
         }
         lock_release(&pool->lock);
     }
+    return false;
+}
+
+bool stack_trim_wanted(void) {
+    bool wanted = false;
+    for (int size_class = 0; size_class < CLASSES && !wanted; size_class++) {
+        struct pool *pool = &pools[size_class];
+        lock_acquire(&pool->lock);
+        wanted = pool->free != NULL || pool->cold != NULL;
+        lock_release(&pool->lock);
+    }
+    return wanted;
 }
 
 void stack_each_task(void (*visit)(struct pintle_task *task)) {

@@ -22,9 +22,11 @@ int stack_class(size_t stack_bytes);
 int stack_take(int size_class, struct pintle_task **out);
 /* Gives a chain (through task->next) back. */
 void stack_give(int size_class, struct pintle_task *first, struct pintle_task *last);
-/* Gives back the lower pages of free stacks that were not used since the call before this one; of some 2,000 at most, so
- * that it takes a few ms. For the monitor, every few seconds. Threads: one at a time. */
-void stack_trim_idle(void);
+/* Gives back the lower pages of free stacks that were not used since the call before this one; of a hundred or two at most,
+ * so that it takes a ms or two. True: there are more of those; call again soon. For the monitor. Threads: one at a time. */
+bool stack_trim_idle(void);
+/* Whether there are free stacks that stack_trim_idle would trim now or later. */
+bool stack_trim_wanted(void);
 void stack_each_task(void (*visit)(struct pintle_task *task));
 /* The same with a context: for pintle_check. */
 void stack_check_records(void (*visit)(struct pintle_task *task, void *context), void *context);

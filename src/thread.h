@@ -86,6 +86,7 @@ struct thread {
     alignas(CACHE_LINE) _Atomic uint32_t state;
     uint32_t id;
     struct thread *next, *previous; /* spare list, under sched.lock */
+    _Atomic bool is_dismissed;      /* taken off that list to end; set under sched.lock */
     struct thread *all_next;        /* all records ever made; only grows */
     os_thread os;
     _Atomic uint64_t os_id;

@@ -59,6 +59,10 @@ static void dig_assert(dig *d, uint32_t times) {
     ck_assert_uint_eq(d->sum, times * DIGGERS * DEEP_KB);
 }
 
+static void trim_idle(void) {
+    while (stack_trim_idle()) {}
+}
+
 typedef struct trimming {
     dig dig;
     double start_mb, deep_mb, once_mb, twice_mb, again_mb;
@@ -69,9 +73,9 @@ static int trim_main(void *arg) {
     t->start_mb = resident_mb();
     dig_all(&t->dig);
     t->deep_mb = resident_mb();
-    stack_trim_idle();
+    trim_idle();
     t->once_mb = resident_mb();
-    stack_trim_idle();
+    trim_idle();
     t->twice_mb = resident_mb();
     dig_all(&t->dig); /* the trimmed ones grow again */
     t->again_mb = resident_mb();
@@ -95,11 +99,11 @@ CASE(trim_idle_gives_back_what_was_idle_between_two_calls) {
 static int trim_used_main(void *arg) {
     trimming *t = arg;
     dig_all(&t->dig);
-    stack_trim_idle();
+    trim_idle();
     for (int i = 0; i < 5; i++) {
         dig_all(&t->dig);
         t->deep_mb = resident_mb();
-        stack_trim_idle();
+        trim_idle();
         t->once_mb = resident_mb();
         if (t->once_mb < t->deep_mb - DEEP_MB * 0.05) return 1 + i;
     }
