@@ -60,21 +60,21 @@
 #define THUNK_PLAIN 0x40000000
 
 /* struct callback */
-#define CALLBACK_SCOPE 64
-#define CALLBACK_OUTER 128
-#define CALLBACK_STACK_TOP 136
-#define CALLBACK_THUNK 144
-#define CALLBACK_THREAD 152
-#define CALLBACK_SP 160
-#define CALLBACK_ARGS 168
-#define CALLBACK_TASK 176
-#define CALLBACK_WAS_AWAY 184
-#define CALLBACK_PINS 188
-#define CALLBACK_FOUND 192
-#define CALLBACK_EXCEPTION_LIST 224
-#define CALLBACK_OWN 256
-#define CALLBACK_WORDS 320
-#define CALLBACK_BYTES 832
+#define CB_SCOPE 64
+#define CB_OUTER 128
+#define CB_STACK_TOP 136
+#define CB_THUNK 144
+#define CB_THREAD 152
+#define CB_SP 160
+#define CB_ARGS 168
+#define CB_TASK 176
+#define CB_WAS_AWAY 184
+#define CB_PINS 188
+#define CB_FOUND 192
+#define CB_EXCEPTION_LIST 224
+#define CB_OWN 256
+#define CB_WORDS 320
+#define CB_BYTES 832
 
 /* struct scope */
 #define SCOPE_OUTER 0

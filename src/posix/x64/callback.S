@@ -13,7 +13,7 @@
 
 #define SAVED_BYTES 64
 
-/* After the switch: rbx = the record. The caller's frame is on the other stack, at *(rbx + CALLBACK_SP); what was in the
+/* After the switch: rbx = the record. The caller's frame is on the other stack, at *(rbx + CB_SP); what was in the
  * callee-saved registers lies at rsp. In DWARF: def_cfa_expression breg3 160, deref, plus_uconst 8; expressions of rsp. */
 .macro frame_linked
     .cfi_escape 0x0f, 6, 0x73, 0xa0, 0x01, 0x06, 0x23, 0x08
@@ -36,14 +36,14 @@ arch_callback:
     .cfi_startproc
     movq    %rsp, %r8
     .cfi_def_cfa r8, 8
-    subq    $CALLBACK_BYTES, %rsp
+    subq    $CB_BYTES, %rsp
     andq    $-64, %rsp
-    movl    $THUNK_STATE_OPEN, (CALLBACK_OWN + THUNK_STATE)(%rsp)
-    movl    $THUNK_PLAIN, (CALLBACK_OWN + THUNK_FLAGS)(%rsp)
-    movq    %rdi, (CALLBACK_OWN + THUNK_FN)(%rsp)
-    movq    %rsi, (CALLBACK_OWN + THUNK_USER)(%rsp)
-    movq    $0, (CALLBACK_OWN + THUNK_DEEP)(%rsp) /* and what lies behind: crosses, does not gather */
-    leaq    CALLBACK_OWN(%rsp), %r11
+    movl    $THUNK_STATE_OPEN, (CB_OWN + THUNK_STATE)(%rsp)
+    movl    $THUNK_PLAIN, (CB_OWN + THUNK_FLAGS)(%rsp)
+    movq    %rdi, (CB_OWN + THUNK_FN)(%rsp)
+    movq    %rsi, (CB_OWN + THUNK_USER)(%rsp)
+    movq    $0, (CB_OWN + THUNK_DEEP)(%rsp) /* and what lies behind: crosses, does not gather */
+    leaq    CB_OWN(%rsp), %r11
     jmp     .Lrecord
     .cfi_endproc
     .size   arch_callback, . - arch_callback
@@ -57,17 +57,17 @@ thunk_common:
     .cfi_startproc
     movq    %rsp, %r10
     .cfi_def_cfa r10, 8
-    subq    $CALLBACK_BYTES, %rsp
+    subq    $CB_BYTES, %rsp
     andq    $-64, %rsp
     shlq    $6, %rax
     leaq    thunk_table(%rip), %r11
     addq    %rax, %r11
-    movq    %rdi, (CALLBACK_WORDS + 0)(%rsp)
-    movq    %rsi, (CALLBACK_WORDS + 8)(%rsp)
-    movq    %rdx, (CALLBACK_WORDS + 16)(%rsp)
-    movq    %rcx, (CALLBACK_WORDS + 24)(%rsp)
-    movq    %r8, (CALLBACK_WORDS + 32)(%rsp)
-    movq    %r9, (CALLBACK_WORDS + 40)(%rsp)
+    movq    %rdi, (CB_WORDS + 0)(%rsp)
+    movq    %rsi, (CB_WORDS + 8)(%rsp)
+    movq    %rdx, (CB_WORDS + 16)(%rsp)
+    movq    %rcx, (CB_WORDS + 24)(%rsp)
+    movq    %r8, (CB_WORDS + 32)(%rsp)
+    movq    %r9, (CB_WORDS + 40)(%rsp)
     movq    %r10, %r8
     .cfi_def_cfa r8, 8
     cmpb    $0, THUNK_GATHERS(%r11)
@@ -75,12 +75,12 @@ thunk_common:
 
 /* rsp = the record, r11 = the thunk, r8 = the foreign stack pointer. */
 .Lrecord:
-    leaq    CALLBACK_WORDS(%rsp), %rax
-    movq    %rax, CALLBACK_ARGS(%rsp)
-    movq    %r8, CALLBACK_SP(%rsp)
-    movq    %r11, CALLBACK_THUNK(%rsp)
-    movq    $0, CALLBACK_FOUND(%rsp)
-    movl    $0, CALLBACK_WAS_AWAY(%rsp)
+    leaq    CB_WORDS(%rsp), %rax
+    movq    %rax, CB_ARGS(%rsp)
+    movq    %r8, CB_SP(%rsp)
+    movq    %r11, CB_THUNK(%rsp)
+    movq    $0, CB_FOUND(%rsp)
+    movl    $0, CB_WAS_AWAY(%rsp)
     movq    pintle_tls_self@gottpoff(%rip), %rax
     movq    %fs:(%rax), %r10
     testq   %r10, %r10
@@ -95,10 +95,10 @@ thunk_common:
     movq    THREAD_STACK_TOP(%r10), %rdi
     movq    THREAD_CALLBACK(%r10), %rsi
     movl    THREAD_CALLBACK_DEPTH(%r10), %ecx
-    movq    %rdi, CALLBACK_STACK_TOP(%rsp)
-    movq    %rsi, CALLBACK_OUTER(%rsp)
-    movq    %r10, CALLBACK_THREAD(%rsp)
-    movq    %rdx, CALLBACK_TASK(%rsp)
+    movq    %rdi, CB_STACK_TOP(%rsp)
+    movq    %rsi, CB_OUTER(%rsp)
+    movq    %r10, CB_THREAD(%rsp)
+    movq    %rdx, CB_TASK(%rsp)
     cmpl    $THREAD_THUNK_SLOTS, %ecx
     jae     .Ldeep
     movq    %r11, THREAD_THUNKS_INSIDE(%r10,%rcx,8)
@@ -138,38 +138,38 @@ thunk_common:
     movq    TASK_INSIDE(%rdx), %rcx
     movl    THREAD_PINS_AUTO(%r10), %esi
     leaq    .Llanded(%rip), %rdi
-    movq    %rax, (CALLBACK_SCOPE + SCOPE_OUTER)(%rbx)
-    movq    $0, (CALLBACK_SCOPE + SCOPE_DEFERRED)(%rbx)
-    movq    %rsp, (CALLBACK_SCOPE + SCOPE_SP)(%rbx)
-    movq    %rdi, (CALLBACK_SCOPE + SCOPE_PC)(%rbx)
-    movq    %rbx, (CALLBACK_SCOPE + SCOPE_CALLBACK)(%rbx)
-    movq    %rcx, (CALLBACK_SCOPE + SCOPE_INSIDE)(%rbx)
-    movq    $0, (CALLBACK_SCOPE + SCOPE_PANIC)(%rbx)
-    movq    %rsi, (CALLBACK_SCOPE + SCOPE_PINS)(%rbx) /* and exits = false */
-    leaq    CALLBACK_SCOPE(%rbx), %rax
-    movq    CALLBACK_ARGS(%rbx), %rsi
+    movq    %rax, (CB_SCOPE + SCOPE_OUTER)(%rbx)
+    movq    $0, (CB_SCOPE + SCOPE_DEFERRED)(%rbx)
+    movq    %rsp, (CB_SCOPE + SCOPE_SP)(%rbx)
+    movq    %rdi, (CB_SCOPE + SCOPE_PC)(%rbx)
+    movq    %rbx, (CB_SCOPE + SCOPE_CALLBACK)(%rbx)
+    movq    %rcx, (CB_SCOPE + SCOPE_INSIDE)(%rbx)
+    movq    $0, (CB_SCOPE + SCOPE_PANIC)(%rbx)
+    movq    %rsi, (CB_SCOPE + SCOPE_PINS)(%rbx) /* and exits = false */
+    leaq    CB_SCOPE(%rbx), %rax
+    movq    CB_ARGS(%rbx), %rsi
     movq    %rax, TASK_SCOPE(%rdx)
     movq    THUNK_USER(%r11), %rdi
     call    *THUNK_FN(%r11)
-    cmpq    $0, (CALLBACK_SCOPE + SCOPE_DEFERRED)(%rbx)
+    cmpq    $0, (CB_SCOPE + SCOPE_DEFERRED)(%rbx)
     jne     .Lrun_deferred
-    movq    CALLBACK_TASK(%rbx), %rdx
-    movq    (CALLBACK_SCOPE + SCOPE_OUTER)(%rbx), %rcx
+    movq    CB_TASK(%rbx), %rdx
+    movq    (CB_SCOPE + SCOPE_OUTER)(%rbx), %rcx
     movq    %rcx, TASK_SCOPE(%rdx)
 .Lreturn:                           /* rax = the result; ENTER_CB 6 */
     movq    pintle_tls_self@gottpoff(%rip), %rcx
     movq    %fs:(%rcx), %r10
-    cmpq    CALLBACK_THREAD(%rbx), %r10
+    cmpq    CB_THREAD(%rbx), %r10
     jne     .Lmisplaced
     cmpq    THREAD_CALLBACK(%r10), %rbx
     jne     .Lmisplaced
-    cmpl    $0, CALLBACK_WAS_AWAY(%rbx)
+    cmpl    $0, CB_WAS_AWAY(%rbx)
     jne     .Lenter_away
     incq    THREAD_CALL(%r10)       /* OUT to IN: nobody else writes it while it says OUT */
 .Lentered:                          /* ENTER_CB 7 */
     movl    THREAD_CALLBACK_DEPTH(%r10), %ecx
-    movq    CALLBACK_OUTER(%rbx), %rsi
-    movq    CALLBACK_STACK_TOP(%rbx), %rdi
+    movq    CB_OUTER(%rbx), %rsi
+    movq    CB_STACK_TOP(%rbx), %rdi
     decl    %ecx
     decl    THREAD_PINS_AUTO(%r10)
     movl    %ecx, THREAD_CALLBACK_DEPTH(%r10)
@@ -179,8 +179,8 @@ thunk_common:
 .Lslot_clear:
     movq    %rsi, THREAD_CALLBACK(%r10)
     movq    %rdi, THREAD_STACK_TOP(%r10)
-    movq    CALLBACK_THUNK(%rbx), %r11
-    movq    CALLBACK_SP(%rbx), %rcx
+    movq    CB_THUNK(%rbx), %r11
+    movq    CB_SP(%rbx), %rcx
     movq    0(%rsp), %rbx
     testl   $THUNK_PLAIN, THUNK_FLAGS(%r11)
     jnz     .Lplain
@@ -207,7 +207,7 @@ thunk_common:
 .Lnot_in:
     cmpl    $CALL_OUT, %ecx
     je      elsewhere
-    movl    $0, CALLBACK_WAS_AWAY(%rsp)
+    movl    $0, CB_WAS_AWAY(%rsp)
     cmpl    $CALL_AWAY, %ecx
     jne     .Lenter
     cmpq    TASK_STACK_RESERVE(%rdx), %rsp /* a section: the foreign frames are on the task's stack */
@@ -215,7 +215,7 @@ thunk_common:
     cmpq    TASK_STACK_BASE(%rdx), %rsp
     jb      elsewhere
 .Laway:
-    movl    $1, CALLBACK_WAS_AWAY(%rsp)
+    movl    $1, CB_WAS_AWAY(%rsp)
     jmp     .Lenter
 .Ldeep:
     lock incl THUNK_DEEP(%r11)
@@ -223,15 +223,15 @@ thunk_common:
     /* Cold: after it. */
     frame_linked
 .Ldeep_leave:
-    movq    CALLBACK_THUNK(%rbx), %r11
+    movq    CB_THUNK(%rbx), %r11
     lock decl THUNK_DEEP(%r11)
     jmp     .Lslot_clear
 .Lleave_cold:
     movq    %rbx, %rdi
     call    callback_leave
-    movq    CALLBACK_THREAD(%rbx), %r10
-    movq    CALLBACK_TASK(%rbx), %rdx
-    movq    CALLBACK_THUNK(%rbx), %r11
+    movq    CB_THREAD(%rbx), %r10
+    movq    CB_TASK(%rbx), %rdx
+    movq    CB_THUNK(%rbx), %r11
     jmp     .Lleft
 .Lrefused:
     movq    %rbx, %rdi
@@ -244,7 +244,7 @@ thunk_common:
     movq    48(%rsp), %rax
     jmp     .Lreturn
 .Llanded:                           /* rdi = the scope; the stack pointer is the scope's */
-    leaq    -CALLBACK_SCOPE(%rdi), %rbx
+    leaq    -CB_SCOPE(%rdi), %rbx
     call    callback_landed
     movq    8(%rsp), %rbp
     movq    16(%rsp), %r12
@@ -256,7 +256,7 @@ thunk_common:
     movq    %rax, 48(%rsp)
     movq    %rbx, %rdi
     call    callback_enter_away
-    movq    CALLBACK_THREAD(%rbx), %r10
+    movq    CB_THREAD(%rbx), %r10
     movq    48(%rsp), %rax
     jmp     .Lentered
 .Lmisplaced:
@@ -305,7 +305,7 @@ gather:                             /* floating words, or words on the stack */
     movsd   %xmm7, 56(%rsp)
     movq    %r11, 72(%rsp)
     leaq    96(%rsp), %rdi          /* the record */
-    movq    %r11, CALLBACK_THUNK(%rdi)
+    movq    %r11, CB_THUNK(%rdi)
     movq    %rsp, %rsi
     leaq    8(%r8), %rdx            /* the words on the stack */
     call    callback_gather
