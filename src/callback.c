@@ -146,10 +146,8 @@ static uintptr_t callback_in_place(struct callback *callback, struct thread *thr
     if (task->pending != NULL || atomic_load_acquire(&thunk->state) != THUNK_OPEN) {
         in.result = callback_refused(callback);
     } else {
-        callback->scope = (struct scope){.outer = task->scope,
-                                         .callback = callback,
-                                         .inside = task->inside,
-                                         .pins_auto = thread->pins_auto};
+        callback->scope = (struct scope){
+            .outer = task->scope, .callback = callback, .inside = task->inside, .pins_auto = thread->pins_auto};
         task->scope = &callback->scope;
         arch_protect(&callback->scope, in_place_run, &in);
         /* A panic crosses, whatever the thunk says: nobody would raise it again when the foreign code has returned. */
@@ -237,7 +235,8 @@ static struct thread *attached_new_locked(void) {
 static struct thread *attached_self(void) {
     struct thread *thread = os_attached();
     if (thread != NULL) {
-        os_stack_bounds bounds = {thread->stack_base, thread->stack_limit, thread->stack_reserve, thread->stack_guarantee};
+        os_stack_bounds bounds = {thread->stack_base, thread->stack_limit, thread->stack_reserve,
+                                  thread->stack_guarantee};
         if (os_thread_stack_again(&bounds)) thread_set_stack(thread, &bounds);
         return thread;
     }

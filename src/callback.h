@@ -27,7 +27,7 @@ struct callback {
     struct pintle_task *task;
     uint32_t was_away; /* the call that led here had handed its processor on, and will again */
     uint32_t pins_auto;
-    os_stack_bounds found;     /* the system's idea of the stack at the entry */
+    os_stack_bounds found; /* the system's idea of the stack at the entry */
     void *exception_list;
     struct pintle_thunk own; /* pintle_callback's */
     uintptr_t words[PINTLE_THUNK_WORDS_MOST];

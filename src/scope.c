@@ -52,7 +52,8 @@ void deferred_pool_destroy(struct processor *processor) {
 }
 
 void scope_init_base(struct pintle_task *task) {
-    task->base = (struct scope){.sp = (char *)task->stack_base - ARCH_BASE_BELOW, .pc = (void *)(uintptr_t)arch_base_unwound};
+    task->base = (struct scope){.sp = (char *)task->stack_base - ARCH_BASE_BELOW,
+                                .pc = (void *)(uintptr_t)arch_base_unwound};
     task->scope = &task->base;
     task->inside = NULL;
     task->pending = NULL;
@@ -70,10 +71,8 @@ void scope_forget(struct pintle_task *task) {
 }
 
 static void scope_begin(struct scope *scope, const struct thread *thread, struct pintle_task *task) {
-    *scope = (struct scope){.outer = task->scope,
-                            .callback = thread->callback,
-                            .inside = task->inside,
-                            .pins_auto = thread->pins_auto};
+    *scope = (struct scope){
+        .outer = task->scope, .callback = thread->callback, .inside = task->inside, .pins_auto = thread->pins_auto};
     task->scope = scope;
 }
 

@@ -89,7 +89,8 @@ static struct processor *own_processor(void) {
 /* ---- Life ---- */
 
 void task_end(struct pintle_task *task) {
-    if (UNLIKELY(task->locals != NULL) && !task_is(task, TASK_PANICKED)) locals_end(task); /* may wait, and go on on another thread */
+    if (UNLIKELY(task->locals != NULL) && !task_is(task, TASK_PANICKED))
+        locals_end(task); /* may wait, and go on on another thread */
     struct thread *thread = thread_self();
     depart(thread, LEFT_EXIT);
     fatal("a task that has ended was resumed");

@@ -65,9 +65,9 @@ struct pintle_task {
     uint32_t pins_user;
     struct thread *bound;     /* the thread it is pinned to while it is not running; NULL: none */
     struct pintle_task *next; /* in a queue or a pool */
-    struct scope *scope;    /* the innermost: scope.h */
-    struct inside *inside;  /* the DLL calls it is inside, innermost first */
-    struct panic *pending;  /* is to go on when the outermost call has left */
+    struct scope *scope;      /* the innermost: scope.h */
+    struct inside *inside;    /* the DLL calls it is inside, innermost first */
+    struct panic *pending;    /* is to go on when the outermost call has left */
 
     alignas(CACHE_LINE) struct sleeper sleeper;
     _Atomic uint64_t join;

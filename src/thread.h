@@ -97,8 +97,8 @@ struct thread {
     struct thread *all_next;        /* all records ever made; only grows */
     os_thread os;
     uint64_t os_id;
-    struct processor *watches; /* WAITER: whose timers it keeps; under sched.lock */
-    uint32_t last_error_dummy; /* where the system has no last error */
+    struct processor *watches;    /* WAITER: whose timers it keeps; under sched.lock */
+    uint32_t last_error_dummy;    /* where the system has no last error */
     _Atomic uint32_t owner_ended; /* attached: its OS thread is no more */
     SANITIZE_CONTEXT
 };

@@ -90,10 +90,12 @@ int pintle_thunk_new_with_sized(pintle_thunk **out, pintle_thunk_fn *fn, void *u
                                 size_t size) {
     pintle_thunk_options options = {.size = sizeof options};
     unsigned known = PINTLE_FLOATS(~0u) | PINTLE_FLOAT_RESULT | PINTLE_THUNK_URGENT;
-    if (out == NULL || fn == NULL) return error_set(PINTLE_EINVAL, 0, "pintle_thunk_new: %s is NULL", out == NULL ? "out" : "fn");
+    if (out == NULL || fn == NULL)
+        return error_set(PINTLE_EINVAL, 0, "pintle_thunk_new: %s is NULL", out == NULL ? "out" : "fn");
     if (given != NULL) {
         if (given->size != size || size > sizeof options)
-            return error_set(PINTLE_EINVAL, 0, "pintle_thunk_new_with: options.size is %zu: set it to sizeof options", given->size);
+            return error_set(PINTLE_EINVAL, 0, "pintle_thunk_new_with: options.size is %zu: set it to sizeof options",
+                             given->size);
         memcpy(&options, given, size);
     }
     if (options.nargs > PINTLE_THUNK_WORDS_MOST)
@@ -102,10 +104,12 @@ int pintle_thunk_new_with_sized(pintle_thunk **out, pintle_thunk_fn *fn, void *u
     if ((options.flags & ~known) != 0)
         return error_set(PINTLE_EINVAL, 0, "pintle_thunk_new: flags 0x%x are not known", options.flags & ~known);
     if (options.nargs < 32 && PINTLE_FLOATS(options.flags) >> options.nargs != 0)
-        return error_set(PINTLE_EINVAL, 0, "pintle_thunk_new: PINTLE_FLOATS(0x%x) names a word beyond the %u that there are",
+        return error_set(PINTLE_EINVAL, 0,
+                         "pintle_thunk_new: PINTLE_FLOATS(0x%x) names a word beyond the %u that there are",
                          PINTLE_FLOATS(options.flags), options.nargs);
     if (options.on_panic != PINTLE_PANIC_CROSS && options.on_panic != PINTLE_PANIC_RETURN)
-        return error_set(PINTLE_EINVAL, 0, "pintle_thunk_new: on_panic is %d: use PINTLE_PANIC_CROSS or PINTLE_PANIC_RETURN",
+        return error_set(PINTLE_EINVAL, 0,
+                         "pintle_thunk_new: on_panic is %d: use PINTLE_PANIC_CROSS or PINTLE_PANIC_RETURN",
                          options.on_panic);
     lock_acquire(&thunks.lock);
     struct pintle_thunk *thunk = take_locked();
@@ -123,7 +127,8 @@ int pintle_thunk_new_with_sized(pintle_thunk **out, pintle_thunk_fn *fn, void *u
     lock_release(&thunks.lock);
     *out = thunk;
     if (thunk != NULL) return 0;
-    return error_set(PINTLE_ELIMIT, 0, "pintle_thunk_new: all %d thunks are in use: free those that are done with", THUNKS_MOST);
+    return error_set(PINTLE_ELIMIT, 0, "pintle_thunk_new: all %d thunks are in use: free those that are done with",
+                     THUNKS_MOST);
 }
 
 int pintle_thunk_new(pintle_thunk **out, pintle_thunk_fn *fn, void *user, unsigned nargs, unsigned flags) {
@@ -138,7 +143,8 @@ pintle_code pintle_thunk_code(pintle_thunk *thunk) {
 void *pintle_thunk_pointer(pintle_thunk *thunk) { return (void *)(uintptr_t)pintle_thunk_code(thunk); }
 
 static int not_open(const char *function, const struct pintle_thunk *thunk) {
-    return error_set(PINTLE_EINVAL, 0, "%s: %p is no thunk, or is freed or retired already", function, (const void *)thunk);
+    return error_set(PINTLE_EINVAL, 0, "%s: %p is no thunk, or is freed or retired already", function,
+                     (const void *)thunk);
 }
 
 int pintle_thunk_free(pintle_thunk *thunk) {
@@ -161,7 +167,8 @@ int pintle_thunk_free(pintle_thunk *thunk) {
     lock_release(&thunks.lock);
     if (result == PINTLE_EINVAL) return not_open("pintle_thunk_free", thunk);
     if (result == PINTLE_EBUSY) {
-        return error_set(PINTLE_EBUSY, 0, "pintle_thunk_free: somebody is inside the thunk: pintle_thunk_retire does not wait for them");
+        return error_set(PINTLE_EBUSY, 0,
+                         "pintle_thunk_free: somebody is inside the thunk: pintle_thunk_retire does not wait for them");
     }
     return 0;
 }

@@ -58,7 +58,8 @@ typedef struct pintle_thunk_options {
     unsigned flags;
     int on_panic;
     uintptr_t panic_result;
-    uintptr_t closed_result; /* what foreign code gets where nothing can run: before the start, after the stop, retired */
+    uintptr_t
+        closed_result; /* what foreign code gets where nothing can run: before the start, after the stop, retired */
 } pintle_thunk_options;
 
 /* Effect: takes a thunk from the table, the one that has been free the longest. Blocks: no. From: any; also before the

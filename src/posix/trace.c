@@ -41,6 +41,7 @@ void os_symbol(const void *address, char *out_text, size_t text_bytes) {
         snprintf(out_text, text_bytes, "%s!%s+0x%zx", module, info.dli_sname,
                  (size_t)((const char *)address - (const char *)info.dli_saddr));
     } else {
-        snprintf(out_text, text_bytes, "%s+0x%zx", module, (size_t)((const char *)address - (const char *)info.dli_fbase));
+        snprintf(out_text, text_bytes, "%s+0x%zx", module,
+                 (size_t)((const char *)address - (const char *)info.dli_fbase));
     }
 }

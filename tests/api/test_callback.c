@@ -94,8 +94,10 @@ static int sort_main(void *arg) {
     helper_random random = helper_random_from(42);
     for (int round = 0; round < 2; round++) {
         for (int i = 0; i < ITEMS; i++) s->items[i] = (int)helper_random_below(&random, 100000);
-        if (round == 0) pintle_call(sort_in_call, s);
-        else sort_in_call(s);
+        if (round == 0)
+            pintle_call(sort_in_call, s);
+        else
+            sort_in_call(s);
         for (int i = 1; i < ITEMS; i++)
             if (s->items[i - 1] > s->items[i]) return 1;
     }
@@ -133,7 +135,8 @@ static int cross_main(void *arg) {
     crossing *c = arg;
     pintle_panic_info info;
     for (unsigned i = 0; i < c->rounds; i++) {
-        if (pintle_protect(cross_protected, c, &info) != PINTLE_EPANIC || strcmp(info.text, "out of here, 5") != 0) c->wrong++;
+        if (pintle_protect(cross_protected, c, &info) != PINTLE_EPANIC || strcmp(info.text, "out of here, 5") != 0)
+            c->wrong++;
         c->landed++;
         if (pintle_pinned()) c->wrong++;
     }
@@ -173,7 +176,8 @@ static int foreign_main(void *arg) {
     foreign *f = arg;
     helper_thread thread;
     helper_thread_start(&thread, foreign_thread, f);
-    while (pintle_call_blocking(helper_return_at_once, NULL) == 0 && f->thread_inside == 0 && f->code == 0) pintle_sleep(PINTLE_MS(1));
+    while (pintle_call_blocking(helper_return_at_once, NULL) == 0 && f->thread_inside == 0 && f->code == 0)
+        pintle_sleep(PINTLE_MS(1));
     helper_thread_join(&thread);
     return f->code;
 }
