@@ -18,6 +18,8 @@
 #include "pintle/task.h"
 #include "pintle/call.h"
 #include "pintle/dll.h"
+#include "pintle/callback.h"
+#include "pintle/panic.h"
 #include "pintle/sync.h"
 #if defined(_WIN32)
 #include "pintle/syscall.h"

@@ -42,6 +42,15 @@ int arch_call_on_thread(int (*fn)(void *), void *arg, struct thread *thread);
 struct pintle_result;
 void arch_invoke(void *fn, unsigned nargs, const uintptr_t *args, uint32_t float_flags, struct pintle_result *out);
 
+/* Unwinding (scope.h). arch_protect calls fn(arg) and returns when it does, or when the scope is unwound to, which it makes
+ * itself the place for. arch_unwind leaves the current frames behind. arch_base_unwound: the pc of a task's own scope. */
+struct scope;
+void arch_protect(struct scope *scope, void (*fn)(void *), void *arg);
+NORETURN void arch_unwind(struct scope *scope);
+void arch_base_unwound(void);
+/* fn(arg) as a callback of the task whose call the caller is in (callback.c): 0 or a code. */
+uintptr_t arch_callback(void (*fn)(void *), void *arg);
+
 /* arch_pause(), a hint in a spin loop; arch_self_before_switch(), os_self() inlined. */
 #include "arch_local.h"
 

@@ -87,7 +87,7 @@ static void regain(struct thread *thread, struct processor *old) {
     depart(thread, LEFT_QUEUE);
 }
 
-void call_leave(struct thread *thread) {
+void call_leave_for(struct thread *thread, const void *fn) {
     for (;;) {
         uint64_t word = atomic_load_acquire(&thread->call);
         struct processor *processor;
@@ -100,15 +100,23 @@ void call_leave(struct thread *thread) {
         errors_keep(thread, thread->task);
         processor = thread_processor(thread);
         if (call_state(word) == CALL_TAKEN) {
-            mark_suspect(((const struct call_block *)thread->stack_top)->fn,
-                         atomic_load_relaxed(&thread->seen_call_ns));
+            mark_suspect(fn, atomic_load_relaxed(&thread->seen_call_ns));
         }
         atomic_store_relaxed(&thread->processor, NULL);
         if (!atomic_cas_acq_rel(&thread->call, &word, (word | CALL_FLAGS_MASK) + 1)) continue;
         regain(thread, processor);
         return;
     }
-    if (atomic_load_relaxed(&thread->attention) != 0) depart(thread, LEFT_YIELD);
+    if (atomic_load_relaxed(&thread->attention) & ATTENTION_YIELD) depart(thread, LEFT_YIELD);
+}
+
+void call_leave(struct thread *thread) {
+    struct pintle_task *task = thread->task;
+    if (UNLIKELY(task->pending != NULL)) {
+        atomic_fetch_and_explicit(&thread->attention, ~(uint32_t)ATTENTION_PANIC, memory_order_relaxed);
+    }
+    call_leave_for(thread, ((const struct call_block *)thread->stack_top)->fn);
+    if (UNLIKELY(task->pending != NULL)) panic_resume(task);
 }
 
 uintptr_t call_leave_cold(struct thread *thread, uintptr_t value) {

@@ -332,7 +332,16 @@ static inline int proc_call(pintle_proc *proc, unsigned nargs, const uintptr_t *
     }
     struct drain_slot *slot = drain_enter(&dll->drain, proc->proc_name);
     if (UNLIKELY(slot == NULL)) return closing_error(dll, proc->proc_name);
+    /* A panic that comes from a callback and goes further leaves the DLL too (scope.c). */
+    struct thread *thread = thread_self();
+    struct pintle_task *task = thread != NULL ? thread->task : NULL;
+    struct inside inside = {NULL, &dll->drain, slot};
+    if (LIKELY(task != NULL)) {
+        inside.outer = task->inside;
+        task->inside = &inside;
+    }
     call_words(proc->code, nargs, args, proc->flags, out);
+    if (LIKELY(task != NULL)) task->inside = inside.outer;
     drain_leave(&dll->drain, slot);
     return 0;
 }

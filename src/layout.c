@@ -1,6 +1,7 @@
 /* layout.c: checks that layout.h says what the C structs are. No code. */
 #include "layout.h"
 
+#include "callback.h"
 #include "task.h"
 #include "thread.h"
 
@@ -22,6 +23,43 @@ SAME(pintle_task, stack_reserve, TASK_STACK_RESERVE);
 SAME(pintle_task, stack_base, TASK_STACK_BASE);
 SAME(pintle_task, stack_limit, TASK_STACK_LIMIT);
 SAME(pintle_task, stack_guarantee, TASK_STACK_GUARANTEE);
+SAME(thread, callback, THREAD_CALLBACK);
+SAME(thread, callback_depth, THREAD_CALLBACK_DEPTH);
+SAME(thread, thunks_inside, THREAD_THUNKS_INSIDE);
+SAME(pintle_task, scope, TASK_SCOPE);
+SAME(pintle_task, inside, TASK_INSIDE);
+SAME(pintle_task, pending, TASK_PENDING);
+SAME(scope, outer, SCOPE_OUTER);
+SAME(scope, deferred, SCOPE_DEFERRED);
+SAME(scope, sp, SCOPE_SP);
+SAME(scope, pc, SCOPE_PC);
+SAME(scope, callback, SCOPE_CALLBACK);
+SAME(scope, inside, SCOPE_INSIDE);
+SAME(scope, panic, SCOPE_PANIC);
+SAME(scope, pins_auto, SCOPE_PINS);
+SAME(scope, exits, SCOPE_EXITS);
+SAME(pintle_thunk, state, THUNK_STATE);
+SAME(pintle_thunk, flags, THUNK_FLAGS);
+SAME(pintle_thunk, fn, THUNK_FN);
+SAME(pintle_thunk, user, THUNK_USER);
+SAME(pintle_thunk, deep, THUNK_DEEP);
+SAME(pintle_thunk, gathers, THUNK_GATHERS);
+SAME(callback, scope, CB_SCOPE);
+SAME(callback, outer, CB_OUTER);
+SAME(callback, stack_top, CB_STACK_TOP);
+SAME(callback, thunk, CB_THUNK);
+SAME(callback, thread, CB_THREAD);
+SAME(callback, sp, CB_SP);
+SAME(callback, args, CB_ARGS);
+SAME(callback, task, CB_TASK);
+SAME(callback, was_away, CB_WAS_AWAY);
+SAME(callback, pins_auto, CB_PINS);
+SAME(callback, found, CB_FOUND);
+SAME(callback, exception_list, CB_EXCEPTION_LIST);
+SAME(callback, own, CB_OWN);
+SAME(callback, words, CB_WORDS);
+_Static_assert(sizeof(struct callback) == CB_BYTES, "layout.h says how large a callback is");
+_Static_assert(sizeof(struct pintle_thunk) == THUNK_BYTES, "the assembly counts thunks by this");
 SAME(call_block, return_address, BLOCK_RETURN);
 SAME(call_block, fn, BLOCK_FN);
 SAME(call_block, nargs, BLOCK_NARGS);

@@ -35,6 +35,58 @@
 #define BLOCK_SPARE 56
 #define BLOCK_BYTES 64
 
+/* struct thread, for callbacks */
+#define THREAD_CALLBACK 192
+#define THREAD_CALLBACK_DEPTH 200
+#define THREAD_THUNKS_INSIDE 208
+#define THREAD_THUNK_SLOTS 14
+/* struct task, for callbacks */
+#define TASK_SCOPE 64
+#define TASK_INSIDE 72
+#define TASK_PENDING 80
+
+/* struct pintle_thunk */
+#define THUNK_STATE 0
+#define THUNK_FLAGS 4
+#define THUNK_FN 8
+#define THUNK_USER 16
+#define THUNK_DEEP 40
+#define THUNK_GATHERS 46
+#define THUNK_BYTES 64
+#define THUNKS_MOST 2048
+#define THUNK_ENTRY_BYTES 16
+#define THUNK_STATE_OPEN 1
+/* A function that returns nothing: pintle_callback's. A flag that users cannot give. */
+#define THUNK_PLAIN 0x40000000
+
+/* struct callback */
+#define CB_SCOPE 64
+#define CB_OUTER 128
+#define CB_STACK_TOP 136
+#define CB_THUNK 144
+#define CB_THREAD 152
+#define CB_SP 160
+#define CB_ARGS 168
+#define CB_TASK 176
+#define CB_WAS_AWAY 184
+#define CB_PINS 188
+#define CB_FOUND 192
+#define CB_EXCEPTION_LIST 224
+#define CB_OWN 256
+#define CB_WORDS 320
+#define CB_BYTES 832
+
+/* struct scope */
+#define SCOPE_OUTER 0
+#define SCOPE_DEFERRED 8
+#define SCOPE_SP 16
+#define SCOPE_PC 24
+#define SCOPE_CALLBACK 32
+#define SCOPE_INSIDE 40
+#define SCOPE_PANIC 48
+#define SCOPE_PINS 56
+#define SCOPE_EXITS 60
+
 /* call_marks (call.c): a byte for each hash of a function's address */
 #define CALL_MARK_SHIFT 4
 #define CALL_MARK_MASK 1023

@@ -55,7 +55,7 @@ struct thread *thread_record_new_locked(void) {
     return thread;
 }
 
-static void record_free_locked(struct thread *thread) {
+void thread_record_free_locked(struct thread *thread) {
     thread->ends = thread->is_home = thread->is_searching = thread->is_listed = false;
     thread->reserved = thread->left = NULL;
     thread_set_task(thread, NULL);
@@ -73,7 +73,21 @@ static void record_free_locked(struct thread *thread) {
 /* Those that foreign calls still use. Never looked at: a list, so that leak checkers find them. */
 static struct thread *left_behind;
 
+/* Of those that look at all records without the runtime's leave, against thread_records_destroy. */
+static struct lock records = LOCK_INIT(RANK_LEAF);
+
+bool threads_any(bool (*is)(struct thread *thread, void *context), void *context) {
+    bool any = false;
+    lock_acquire(&records);
+    for (struct thread *thread = thread_first(); thread != NULL && !any; thread = thread->all_next) {
+        any = is(thread, context);
+    }
+    lock_release(&records);
+    return any;
+}
+
 void thread_records_destroy(void) {
+    lock_acquire(&records);
     while (sched.all_threads != NULL) {
         struct thread *thread = sched.all_threads;
         sched.all_threads = thread->all_next;
@@ -85,20 +99,29 @@ void thread_records_destroy(void) {
         }
     }
     sched.free_threads = NULL;
+    lock_release(&records);
 }
 
 int thread_enter(struct thread *thread) {
+    thread_read_system(thread);
+    os_self_set(thread);
+    return 0;
+}
+
+void thread_set_stack(struct thread *thread, const os_stack_bounds *bounds) {
+    thread->stack_base = bounds->base;
+    thread->stack_limit = bounds->limit;
+    thread->stack_reserve = bounds->reserve;
+    thread->stack_guarantee = bounds->guarantee_bytes;
+}
+
+void thread_read_system(struct thread *thread) {
     os_stack_bounds bounds;
     os_thread_stack(&bounds);
-    thread->stack_base = bounds.base;
-    thread->stack_limit = bounds.limit;
-    thread->stack_reserve = bounds.reserve;
-    thread->stack_guarantee = bounds.guarantee_bytes;
+    thread_set_stack(thread, &bounds);
     os_thread_error_slots(&thread->errno_slot, &thread->last_error_slot);
     if (thread->last_error_slot == NULL) thread->last_error_slot = &thread->last_error_dummy;
     atomic_store_relaxed(&thread->os_id, os_thread_id());
-    os_self_set(thread);
-    return 0;
 }
 
 void thread_leave(struct thread *thread) {
@@ -106,7 +129,7 @@ void thread_leave(struct thread *thread) {
     lock_acquire(&sched.lock);
     thread_set_state(thread, THREAD_ACTIVE, THREAD_ENDED);
     if (thread->is_home) {
-        record_free_locked(thread);
+        thread_record_free_locked(thread);
     } else {
         thread->next = sched.ended_threads;
         sched.ended_threads = thread;
@@ -169,12 +192,20 @@ static void join_ended(void) {
         if (thread == NULL) return;
         os_thread_join(&thread->os);
         lock_acquire(&sched.lock);
-        record_free_locked(thread);
+        thread_record_free_locked(thread);
         sched.live_count--;
         lock_release(&sched.lock);
         atomic_add_seq_cst(&maker.ended, 1);
         os_wake_word_all(&maker.ended);
     }
+}
+
+void attached_count_end(void) {
+    lock_acquire(&sched.lock);
+    sched.live_count--;
+    lock_release(&sched.lock);
+    atomic_add_seq_cst(&maker.ended, 1);
+    os_wake_word_all(&maker.ended);
 }
 
 /* A spare that came back late meets the work that it was wanted for. */
@@ -233,7 +264,7 @@ static enum make_result make_one(void) {
         sched.thread_count--;
         sched.starting_count--;
         sched.live_count--;
-        record_free_locked(thread);
+        thread_record_free_locked(thread);
         lock_release(&sched.lock);
     }
     return MAKE_REFUSED;
@@ -292,10 +323,10 @@ static void leave_behind(struct thread *thread) {
     if (word == CALL_LEFT_BEHIND || call_state(word) == CALL_OUT) return;
     if (!atomic_cas_acq_rel(&thread->call, &word, CALL_LEFT_BEHIND)) return; /* the call has just ended */
     atomic_fetch_or_explicit(&thread->task->flags, TASK_LEFT_BEHIND, memory_order_relaxed);
-    os_thread_detach(&thread->os);
+    if (!thread->is_attached) os_thread_detach(&thread->os);
     lock_acquire(&sched.lock);
     sched.live_count--;
-    sched.thread_count--;
+    if (!thread->is_attached) sched.thread_count--;
     sched.left_behind_count++;
     lock_release(&sched.lock);
 }

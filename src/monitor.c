@@ -32,6 +32,7 @@
 enum {
     ROUND_NS = 20000,
     LONG_NS = 1000000,
+    LATE_NS = 1000000,
     LONGEST_NS = 10000000,
     QUIET_ROUNDS = 50,
     BLOCKED_NS = 20000,
@@ -146,19 +147,21 @@ static void rescue_idle(struct processor *processor, int64_t now) {
 
 /* One round; true if something was retaken. */
 static bool look(int64_t now) {
-    bool work = sched_has_work(), any = false;
+    bool work = sched_has_work(), any = false, late = false;
     static uint32_t first; /* after the last that was retaken: spares are few, and all have their turn */
     uint32_t start = first;
     uint32_t used = atomic_load_acquire(&sched.processors_used);
     for (uint32_t i = 0; i < used; i++) {
         struct processor *processor = &sched.processors[(start + i) % used];
         struct thread *thread = atomic_load_acquire(&processor->thread); /* pairs with hand_over, thread_hold */
-        bool due = timer_heap_earliest(processor_timers(processor)) <= now;
+        int64_t earliest = timer_heap_earliest(processor_timers(processor));
+        bool due = earliest <= now;
         if (thread == NULL) {
             processor->seen_slices = NOT_SEEN;
             rescue_idle(processor, now);
             continue;
         }
+        late |= earliest <= now - LATE_NS;
         if (retake(processor, thread, now, work || due)) {
             any = true;
             first = processor->id + 1;
@@ -166,7 +169,8 @@ static bool look(int64_t now) {
         check_slice(processor, thread, now, work || due);
         lend_look(processor, thread, now, work || due);
     }
-    if (work && atomic_load_relaxed(&sched.idle_count) != 0) sched_wake();
+    /* An idle processor finds the timers too of one whose task blocks where nobody sees it. */
+    if ((work || late) && atomic_load_relaxed(&sched.idle_count) != 0) sched_wake();
     return any;
 }
 

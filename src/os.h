@@ -90,6 +90,28 @@ typedef struct os_stack_bounds {
     uint32_t guarantee_bytes;
 } os_stack_bounds;
 void os_thread_stack(os_stack_bounds *out_bounds);
+/* For a thread whose stack may have changed since, as by fibers: true: it has, and *inout_bounds is what it is now. Fast. */
+bool os_thread_stack_again(os_stack_bounds *inout_bounds);
+
+/* ---- A record that threads which are not ours keep between their callbacks ----
+ * init and shutdown as os_self's, but not counted; `gone` is called with the record when its thread ends, where the system
+ * tells us; elsewhere os_attached_has_ended says so. After shutdown no thread has a record. */
+int os_attached_init(void (*gone)(void *record));
+void os_attached_shutdown(void);
+/* The calling thread's; NULL: none. */
+void *os_attached(void);
+/* Sets it, with what has_ended needs in *out_thread. The system's error number if it has no memory. */
+int os_attached_set(void *record, os_thread *out_thread);
+void os_attached_forget(void);
+bool os_attached_has_ended(const os_thread *thread);
+void os_attached_close(os_thread *thread);
+
+/* ---- Where code is ---- */
+
+/* The return addresses of the calling function's callers, innermost first; how many. */
+unsigned os_backtrace(void **out_frames, unsigned most);
+/* What lies at the address: "module!function+0x12", or as much of it as can be told. */
+void os_symbol(const void *address, char *out_text, size_t text_bytes);
 
 /* Addresses of the calling thread's errno and last error (the same for the thread's whole life). Where the system
  * has no last error, *out_last_error is NULL. */

@@ -3,9 +3,27 @@
 #define PINTLE_SRC_PANIC_H
 
 #include "base.h"
+#include "pintle/panic.h"
 
-/* The message names the call. A report; then the process ends with status 2, or in library mode the task alone. */
+enum { PANIC_FRAMES_MOST = 32 };
+
+/* A panic on its way out (scope.c). */
+struct panic {
+    pintle_panic_info info;
+    struct panic *replaced; /* the one before, while it ran whose deferred function this one was raised in */
+    void *spawned_at;
+    uint32_t pins_user;
+    bool in_call;
+    unsigned frame_count;
+    void *frames[PANIC_FRAMES_MOST]; /* where it was raised, innermost first */
+};
+
+/* The message names the call. The task panics; on a thread that runs no task: a report, and status 2. */
 NORETURN COLD void panic(const char *format, ...) PINTLE_PRINTF(1, 2);
+/* Goes to the innermost scope of the calling task, which is not in a call (scope.c). */
+NORETURN COLD void panic_raise(struct panic *panic);
+/* And those that it has replaced. NULL: nothing. */
+void panic_free(struct panic *panic);
 /* A report of kind PINTLE_REPORT_…, then the process ends with status 2. */
 NORETURN COLD void report_and_exit(int kind, const char *text);
 /* A report of kind PINTLE_REPORT_WARNING. Not under a lock: it may run the user's code. */

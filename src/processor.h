@@ -23,8 +23,10 @@ struct processor {
     uint32_t id;
     uint32_t free_count;
     _Atomic(struct timer_heap *) timers; /* its own, or of its lender: processor_timers */
-    struct pintle_task *free;            /* dead tasks of the default stack size, newest first */
-    _Atomic uint64_t slices;             /* tasks started with a time slice of their own; the monitor compares it */
+    struct deferred *free_deferred;      /* scope.c */
+    uint32_t free_deferred_count;
+    struct pintle_task *free; /* dead tasks of the default stack size, newest first */
+    _Atomic uint64_t slices;  /* tasks started with a time slice of their own; the monitor compares it */
     _Atomic uint64_t switches, steals, spawned, handoffs;
     _Atomic(struct thread *) thread;
     _Atomic uint32_t recall; /* a lent processor is to come back */

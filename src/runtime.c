@@ -105,7 +105,12 @@ static int processors_make(void) {
 }
 
 static void release_everything(void) {
-    for (uint32_t i = 0; i < sched.processors_all; i++) timer_heap_destroy(&sched.processors[i].own_timers);
+    callbacks_shutdown();
+    stack_each_task(scope_forget);
+    for (uint32_t i = 0; i < sched.processors_all; i++) {
+        timer_heap_destroy(&sched.processors[i].own_timers);
+        deferred_pool_destroy(&sched.processors[i]);
+    }
     memory_free_aligned(sched.processors);
     sched.processors = NULL;
     sched.processor_count = sched.processors_all = 0;
@@ -156,7 +161,12 @@ static int start_locked(const pintle_options *options, size_t size, bool library
     if ((result = os_self_init()) != 0) {
         return error_set(PINTLE_ELIMIT, result, "the system has no thread-local slot left (error %d)", result);
     }
+    if ((result = callbacks_init()) != 0) {
+        os_self_shutdown();
+        return error_set(PINTLE_ELIMIT, result, "the system has no thread-local key left (error %d)", result);
+    }
     if ((result = processors_make()) != 0) {
+        callbacks_shutdown();
         os_self_shutdown();
         return result;
     }
@@ -336,7 +346,9 @@ int pintle_stop(int64_t deadline_ns) {
 static void main_entry(void *arg) {
     struct main_call *call = arg;
     call->value = call->fn(call->arg);
-    locals_end(pintle_self()); /* while its thread still runs tasks */
+    scope_run_deferred(&pintle_self()->base); /* while its thread still runs tasks */
+    if (pintle_self()->base.panic != NULL) panic_unowned(pintle_self());
+    locals_end(pintle_self());
     atomic_store_release(&sched.main_done, 1);
     thread_unpark(sched.home);
 }
@@ -429,6 +441,7 @@ void pintle_stats_get_sized(pintle_stats *out, size_t size) {
         stats.tasks_spawned = atomic_load_relaxed(&sched.tasks_spawned);
         stats.tasks_bytes = stack_bytes_held();
         stats.processors = sched.processor_count;
+        stats.attached = sched.attached_count;
         stats.processors_idle = atomic_load_relaxed(&sched.idle_count);
         lock_acquire(&sched.lock);
         stats.threads = sched.thread_count;

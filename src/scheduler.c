@@ -52,7 +52,7 @@ static void push_ring(struct processor *processor, struct pintle_task *task) {
 }
 
 /* WAKE, the publisher's half. */
-static inline void wake_if_idle(void) {
+void sched_wake_if_idle(void) {
     atomic_fence_full(); /* pairs with the fence in park_idle */
     if (atomic_load_relaxed(&sched.idle_count) != 0) {
         sched_wake();
@@ -101,7 +101,7 @@ static void ready_bound(struct pintle_task *task) {
     if (processor != NULL) {
         hand_over(processor, thread);
     } else {
-        wake_if_idle();
+        sched_wake_if_idle();
     }
 }
 
@@ -109,7 +109,7 @@ static void ready_global(struct pintle_task *task) {
     lock_acquire(&sched.lock);
     sched_push_global_locked(task);
     lock_release(&sched.lock);
-    wake_if_idle();
+    sched_wake_if_idle();
 }
 
 /* The calling thread's processor; NULL: it has none, or is in a call and may lose it any moment. */
@@ -132,7 +132,7 @@ void sched_ready(struct pintle_task *task) {
         ready_global(task);
     } else {
         push_next(processor, task);
-        wake_if_idle();
+        sched_wake_if_idle();
     }
 }
 
@@ -252,6 +252,7 @@ static void arrived_exit(struct thread *thread, struct pintle_task *task) {
     join = atomic_swap_acq_rel(&task->join, JOIN_DONE);
     /* From here on the task is the joiner's, unless it was detached. */
     if (join == JOIN_DETACHED) {
+        if (UNLIKELY(task_is(task, TASK_PANICKED))) panic_unowned(task);
         task_free(thread_processor(thread), task);
     } else if (join != 0) {
         sleeper_wake_joiner(join);
@@ -270,7 +271,7 @@ static void arrived_queue(struct thread *thread, struct pintle_task *task) {
     if (processor == NULL) {
         sched_push_global_locked(task);
         lock_release(&sched.lock);
-        wake_if_idle();
+        sched_wake_if_idle();
         return;
     }
     lock_release(&sched.lock);
@@ -436,7 +437,7 @@ static struct pintle_task *park_idle(struct thread *thread, struct processor *pr
     if (searched) {
         atomic_sub_seq_cst(&sched.searching, 1);
     }
-    atomic_fence_full(); /* pairs with the fence in wake_if_idle */
+    atomic_fence_full(); /* pairs with the fence in sched_wake_if_idle */
     if (searched && sched_has_work()) sched_wake();
     return NULL;
 }
@@ -459,7 +460,7 @@ static struct pintle_task *find_task(struct thread *thread, struct processor *pr
 /* The slice is over or the monitor asked: what was next goes to the end. */
 static void attend(struct thread *thread, struct processor *processor) {
     struct pintle_task *next;
-    atomic_store_relaxed(&thread->attention, 0);
+    atomic_fetch_and_explicit(&thread->attention, ~(uint32_t)ATTENTION_YIELD, memory_order_relaxed);
     next = runq_pop_next(&processor->runq);
     if (next != NULL) push_ring(processor, next);
 }
@@ -477,6 +478,7 @@ void sched_loop(struct thread *thread) {
             task = thread->reserved;
             if (task == NULL) continue;
             thread->reserved = NULL;
+            atomic_fetch_and_explicit(&thread->attention, ~(uint32_t)ATTENTION_YIELD, memory_order_relaxed);
         } else {
             if (UNLIKELY(atomic_load_relaxed(&processor->recall) != 0)) {
                 lend_return(thread, processor);

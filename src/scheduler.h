@@ -40,6 +40,8 @@ struct sched {
     struct thread *free_threads, *ended_threads; /* ended: for the maker to join */
     uint32_t live_count;                         /* OS threads that we started and have not joined */
     uint32_t left_behind_count;
+    struct thread *attached; /* records of threads that are not ours: callback.c */
+    uint32_t attached_count;
     struct processor *lent_pool; /* lend.c */
     uint32_t lent_now, lent_computing;
     _Atomic uint32_t processors_used; /* indices below it have been in use */
@@ -74,6 +76,8 @@ void sched_ready(struct pintle_task *task);
 void sched_push_global_locked(struct pintle_task *task);
 /* WAKE: after work was published: gives an idle processor a thread that searches, unless somebody searches already. */
 void sched_wake(void);
+/* The publisher's half: a fence, and the same if a processor is idle. */
+void sched_wake_if_idle(void);
 /* From the global queue: one to run, and up to `most` - 1 more into the processor's ring. NULL: empty. */
 struct pintle_task *sched_take_global(struct processor *processor, uint32_t most);
 /* Fires the processor's first timer, if it is due: what it wakes is the next task. */
@@ -144,6 +148,20 @@ void maker_stop(void);
  * touch the scheduler is left; false if at the
  * deadline (os_now_ns's clock) those that are left are in task code. */
 bool threads_stop(int64_t os_deadline_ns);
+/* A record that is in no list goes back to the free ones. */
+void thread_record_free_locked(struct thread *thread);
+/* An attached thread is out of the runtime again: the last step, the stop has waited for it. */
+void attached_count_end(void);
+
+/* ---- callback.c ---- */
+
+int callbacks_init(void);
+void callbacks_shutdown(void);
+
+/* ---- scope.c ---- */
+
+/* Frees what the processor keeps for deferred calls. */
+void deferred_pool_destroy(struct processor *processor);
 
 /* ---- top_up.c ---- */
 
@@ -163,6 +181,8 @@ void monitor_wake(void);
 
 /* Takes a processor back after a slow call, or queues the calling task for one. */
 void call_leave(struct thread *thread);
+/* The same for a callback from a call of fn: what is pending stays. */
+void call_leave_for(struct thread *thread, const void *fn);
 /* Marks the calling task as away in a blocking call, its processor handed on. */
 void call_enter_away(struct thread *thread);
 

@@ -367,12 +367,18 @@ static void leave_lists(struct thread *thread) {
     if (processor != NULL) processor_pass_on(processor);
 }
 
+/* The thread, if it is one of ours, is none of max_threads any more. */
+static void thread_uncount(struct thread *thread) {
+    if (thread->is_home || thread->is_attached) return;
+    lock_acquire(&sched.lock);
+    sched.thread_count--;
+    lock_release(&sched.lock);
+}
+
 bool thread_wait_for_processor(struct thread *thread) {
     struct processor *processor = thread_processor(thread);
     if (thread->ends && !thread->is_home) {
-        lock_acquire(&sched.lock);
-        sched.thread_count--; /* the slot first: who gets the processor may need a thread */
-        lock_release(&sched.lock);
+        thread_uncount(thread); /* the slot first: who gets the processor may need a thread */
         atomic_store_relaxed(&thread->processor, NULL);
         if (processor != NULL) processor_pass_on(processor);
         return false;
@@ -398,10 +404,6 @@ bool thread_wait_for_processor(struct thread *thread) {
         if (take_watched(thread)) return true;
     }
     leave_lists(thread);
-    if (!thread->is_home) {
-        lock_acquire(&sched.lock);
-        sched.thread_count--;
-        lock_release(&sched.lock);
-    }
+    thread_uncount(thread);
     return false;
 }

@@ -11,6 +11,7 @@
 #include "local.h"
 #include "memory.h"
 #include "panic.h"
+#include "pintle/panic.h"
 #include "scheduler.h"
 #include "stack.h"
 #include "wait.h"
@@ -42,6 +43,8 @@ int task_new(struct processor *processor, pintle_fn *fn, void *arg, size_t stack
     task->bound = NULL;
     task->pins_user = 0;
     task->saved_errno = 0;
+    if (UNLIKELY(task->scope == NULL)) scope_init_base(task);
+    task->base.pins_auto = 0;
     task->saved_last_error = 0;
     task_set_name(task, "");
     atomic_store_relaxed(&task->flags, 0);
@@ -60,6 +63,7 @@ void task_free(struct processor *processor, struct pintle_task *task) {
         task->error = NULL;
     }
     if (UNLIKELY(task->locals != NULL)) locals_free(task); /* it ended by a panic */
+    if (UNLIKELY(task->base.panic != NULL)) scope_forget(task);
     task_set_state(task, (enum task_state)atomic_load_relaxed(&task->state), TASK_IDLE);
     if (UNLIKELY(processor == NULL || size_class != stack_class(default_stack_bytes()))) {
         stack_give(size_class, task, task);
@@ -84,8 +88,9 @@ static struct processor *own_processor(void) {
 
 /* ---- Life ---- */
 
-static NORETURN void task_end(struct pintle_task *task) {
-    if (UNLIKELY(task->locals != NULL)) locals_end(task); /* may wait, and go on on another thread */
+void task_end(struct pintle_task *task) {
+    if (UNLIKELY(task->locals != NULL) && !task_is(task, TASK_PANICKED))
+        locals_end(task); /* may wait, and go on on another thread */
     struct thread *thread = thread_self();
     depart(thread, LEFT_EXIT);
     fatal("a task that has ended was resumed");
@@ -93,12 +98,8 @@ static NORETURN void task_end(struct pintle_task *task) {
 
 void task_main(struct pintle_task *task) {
     task->fn(task->arg);
+    if (UNLIKELY(task->base.deferred != NULL)) task_unwound(&task->base);
     task_end(task);
-}
-
-void pintle_task_exit(void) {
-    struct thread *thread = task_only("pintle_task_exit");
-    task_end(thread->task);
 }
 
 static int spawn(pintle_task **out_task, pintle_fn *fn, void *arg, const pintle_task_options *options, void *caller) {
@@ -161,7 +162,9 @@ int pintle_spawn_with_sized(pintle_task **out_task, pintle_fn *fn, void *arg, co
     return spawn(out_task, fn, arg, &known, __builtin_return_address(0));
 }
 
-int pintle_join(pintle_task *task, int64_t deadline_ns) {
+int pintle_join(pintle_task *task, int64_t deadline_ns) { return pintle_join_info(task, deadline_ns, NULL); }
+
+int pintle_join_info(pintle_task *task, int64_t deadline_ns, pintle_panic_info *out) {
     struct wait wait;
     uint64_t join = 0, word;
     enum wake_reason reason = WAKE_EVENT;
@@ -186,8 +189,12 @@ int pintle_join(pintle_task *task, int64_t deadline_ns) {
         }
     }
     bool panicked = task_is(task, TASK_PANICKED);
-    if (panicked)
-        error_set(PINTLE_EPANIC, 0, "task %llu '%s' ended by a panic", (unsigned long long)task->id, task->name);
+    if (panicked) {
+        const pintle_panic_info *info = &task->base.panic->info;
+        if (out != NULL) *out = *info;
+        error_set(PINTLE_EPANIC, 0, "task %llu '%s' ended by a panic: %s", (unsigned long long)task->id, task->name,
+                  info->text);
+    }
     task_free(own_processor(), task);
     return panicked ? PINTLE_EPANIC : 0;
 }
@@ -199,6 +206,7 @@ void pintle_task_detach(pintle_task *task) {
     if (atomic_cas_acq_rel(&task->join, &join, JOIN_DETACHED)) return;
     if (join != JOIN_DONE)
         panic("pintle_task_detach: task %llu is detached or joined already", (unsigned long long)task->id);
+    if (task_is(task, TASK_PANICKED)) panic_unowned(task);
     task_free(own_processor(), task);
 }
 

@@ -27,6 +27,7 @@
 #include "atomic.h"
 #include "pintle/task.h"
 #include "sanitize.h"
+#include "scope.h"
 #include "timer.h"
 
 struct thread;
@@ -66,6 +67,9 @@ struct pintle_task {
     uint32_t pins_user;
     struct thread *bound;     /* the thread it is pinned to while it is not running; NULL: none */
     struct pintle_task *next; /* in a queue or a pool */
+    struct scope *scope;      /* the innermost: scope.h */
+    struct inside *inside;    /* the DLL calls it is inside, innermost first */
+    struct panic *pending;    /* is to go on when the outermost call has left */
 
     alignas(CACHE_LINE) struct sleeper sleeper;
     _Atomic uint64_t join;
@@ -74,6 +78,7 @@ struct pintle_task {
     pintle_fn *fn;
 
     void *arg;
+    struct scope base;
     uint64_t id;                     /* and name: written by task_set_…; others: task_…_of_other */
     void *spawned_at;                /* return address of the spawn */
     struct timer timer;              /* the deadline of its wait */
@@ -148,6 +153,10 @@ int task_new(struct processor *processor, pintle_fn *fn, void *arg, size_t stack
 void task_free(struct processor *processor, struct pintle_task *task);
 /* The first C function on a task's stack. */
 NORETURN void task_main(struct pintle_task *task);
+/* Ends the calling task; what was deferred has run. */
+NORETURN void task_end(struct pintle_task *task);
+/* Runs what is deferred in the task's own scope, and ends it. */
+NORETURN void task_unwound(struct scope *scope);
 
 /* Lowest valid and one-past-highest address of the task's stack. */
 static inline bool task_owns_address(const struct pintle_task *task, const void *address) {

@@ -26,7 +26,9 @@
 #include "pintle/result.h"
 #include "sanitize.h"
 
+struct callback;
 struct pintle_task;
+struct pintle_thunk;
 struct processor;
 
 enum thread_state { THREAD_FREE, THREAD_SPARE, THREAD_WAITER, THREAD_BOUND, THREAD_ACTIVE, THREAD_ENDED };
@@ -38,7 +40,7 @@ enum left_kind { LEFT_NONE, LEFT_YIELD, LEFT_PARK, LEFT_EXIT, LEFT_QUEUE };
 enum { PARKER_EMPTY, PARKER_TOKEN, PARKER_SLEEPS };
 
 /* Why a thread should come by the scheduler. Advisory. */
-enum { ATTENTION_YIELD = 1 };
+enum { ATTENTION_YIELD = 1, ATTENTION_PANIC = 2 /* the task has a panic pending */ };
 
 /* The argument block of the thread's current call, at its stack_top. */
 struct call_block {
@@ -82,7 +84,13 @@ struct thread {
     _Atomic(struct processor *) handed;
     _Atomic int64_t seen_call_ns; /* when the monitor first saw the call that it took the processor from */
 
-    /* Line 3: cold. */
+    /* Line 3: callbacks. The owner's; others look at thunks_inside. */
+    alignas(CACHE_LINE) struct callback *callback; /* the innermost; NULL: none */
+    uint32_t callback_depth;
+    bool is_attached; /* of an OS thread that the runtime did not make; runs only the task of its callback */
+    _Atomic(struct pintle_thunk *) thunks_inside[THREAD_THUNK_SLOTS];
+
+    /* Line 5: cold. */
     alignas(CACHE_LINE) _Atomic uint32_t state;
     uint32_t id;
     struct thread *next, *previous; /* spare list, under sched.lock */
@@ -90,8 +98,9 @@ struct thread {
     struct thread *all_next;        /* all records ever made; only grows */
     os_thread os;
     _Atomic uint64_t os_id;
-    struct processor *watches; /* WAITER: whose timers it keeps; under sched.lock */
-    uint32_t last_error_dummy; /* where the system has no last error */
+    struct processor *watches;    /* WAITER: whose timers it keeps; under sched.lock */
+    uint32_t last_error_dummy;    /* where the system has no last error */
+    _Atomic uint32_t owner_ended; /* attached: its OS thread is no more */
     SANITIZE_CONTEXT
 };
 
@@ -118,9 +127,14 @@ static inline unsigned call_state(uint64_t word) { return (unsigned)(word & CALL
 
 /* All records ever, newest first. */
 struct thread *thread_first(void);
+/* Whether `is` says so of any record. From any thread, at any time. */
+bool threads_any(bool (*is)(struct thread *thread, void *context), void *context);
 
 /* Prepares a record for the calling OS thread / takes it away again. enter can fail: PINTLE_E…, error set. */
 int thread_enter(struct thread *thread);
+/* What the system says of the calling thread: its stack, its number, where its error numbers are. */
+void thread_read_system(struct thread *thread);
+void thread_set_stack(struct thread *thread, const os_stack_bounds *bounds);
 void thread_leave(struct thread *thread);
 /* A free record, or a new one; NULL: no memory. Under sched.lock. */
 struct thread *thread_record_new_locked(void);

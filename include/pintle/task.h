@@ -81,11 +81,6 @@ PINTLE_API int pintle_local_new(pintle_local **out, pintle_fn *destroy);
 PINTLE_API void *pintle_local_get(pintle_local *local);
 PINTLE_API int pintle_local_set(pintle_local *local, void *value);
 
-/* Effect: a contract is broken and the task cannot go on: a report (message, task, where), exit status 2. In library
- * mode only the task ends, and its joiner gets EPANIC. From: any; on a thread that is no task the process
- * ends. Does not return. */
-PINTLE_API PINTLE_NORETURN void pintle_panic(const char *format, ...) PINTLE_PRINTF(1, 2);
-
 #if defined(__cplusplus)
 }
 #endif

@@ -340,3 +340,34 @@ CASE(sleeper_wakes_while_its_processor_is_in_a_blocked_call) {
     ck_assert_int_ge(b.late, 0);
     ck_assert_int_lt(b.late, PINTLE_S(10));
 }
+
+/* ---- Timers of a processor that is held, while another is idle ---- */
+
+typedef struct left_alone {
+    pintle_event asleep;
+    helper_sem woken;
+} left_alone;
+static void left_alone_sleeper(void *arg) {
+    left_alone *l = arg;
+    pintle_event_set(&l->asleep);
+    pintle_sleep(PINTLE_MS(20));
+    helper_sem_post(&l->woken);
+}
+static int left_alone_main(void *arg) {
+    left_alone *l = arg;
+    for (int i = 0; i < 5; i++) {
+        pintle_task *task;
+        pintle_event_reset(&l->asleep);
+        if (pintle_spawn(&task, left_alone_sleeper, l) != 0) return 1;
+        while (pintle_event_wait(&l->asleep, PINTLE_FOREVER) != 0) {}
+        helper_sem_wait(&l->woken); /* in task code: holds the processor whose timers may have the sleeper's */
+        if (pintle_join(task, PINTLE_FOREVER) != 0) return 2;
+    }
+    return 0;
+}
+CASE(sleeper_wakes_while_its_processor_is_held_and_another_is_idle) {
+    left_alone l = {.asleep = PINTLE_EVENT_INIT};
+    helper_sem_init(&l.woken);
+    ck_assert_int_eq(helper_run(left_alone_main, &l, 2), 0);
+    helper_sem_destroy(&l.woken);
+}

@@ -46,18 +46,24 @@ static void panic_task(void *arg) {
     pintle_yield();
     pintle_panic("the furnace is out");
 }
+/* Its handle is given away before or after the panic: nobody is left to have it. */
 static int panic_named_main(void *arg) {
-    (void)arg;
     pintle_task_options options = {.size = sizeof options, .name = "stoker"};
     pintle_task *task;
     pintle_spawn_with(&task, panic_task, NULL, &options);
-    pintle_join(task, PINTLE_FOREVER);
+    if (arg != NULL) pintle_sleep(PINTLE_MS(20));
+    pintle_task_detach(task);
+    pintle_sleep(PINTLE_S(10));
     survived();
     return 0;
 }
-CHILD(panic_of_joined_task) { run_child(panic_named_main); }
-CASE(panic_of_a_joined_task_ends_a_program_and_names_the_task) {
-    ASSERT_PANICS("panic_of_joined_task", "the furnace is out", "stoker");
+CHILD(panic_of_task_detached_before) { run_child(panic_named_main); }
+CASE(panic_of_a_task_that_was_detached_before_ends_a_program_and_names_it) {
+    ASSERT_PANICS("panic_of_task_detached_before", "the furnace is out", "stoker");
+}
+CHILD(panic_of_task_detached_after) { exit(helper_run(panic_named_main, stdout, 2)); }
+CASE(panic_of_a_task_that_is_detached_after_ends_a_program_and_names_it) {
+    ASSERT_PANICS("panic_of_task_detached_after", "the furnace is out", "stoker");
 }
 
 static int panic_detached_main(void *arg) {
@@ -115,9 +121,8 @@ static void panic_in_call_task(void *arg) {
 static int panic_in_call_main(void *arg) {
     (void)arg;
     pintle_task_options options = {.size = sizeof options, .name = "caller"};
-    pintle_task *task;
-    pintle_spawn_with(&task, panic_in_call_task, NULL, &options);
-    pintle_join(task, PINTLE_FOREVER);
+    pintle_spawn_with(NULL, panic_in_call_task, NULL, &options);
+    pintle_sleep(PINTLE_S(10));
     survived();
     return 0;
 }

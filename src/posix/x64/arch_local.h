@@ -2,6 +2,11 @@
 #ifndef PINTLE_SRC_ARCH_LOCAL_H
 #define PINTLE_SRC_ARCH_LOCAL_H
 
+/* A task whose own scope is unwound to has its stack pointer so far below the base of its stack. */
+enum { ARCH_BASE_BELOW = 16 };
+/* So many words of a thunk's caller, if none is a floating-point one, lie where the assembly puts them. */
+enum { ARCH_THUNK_WORDS = 6 };
+
 /* A hint in a spin loop. */
 static inline void arch_pause(void) { __builtin_ia32_pause(); }
 

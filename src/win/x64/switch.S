@@ -6,80 +6,16 @@
  * A task that is not running, high to low:
  *   [return address][8 unused][r15 r14 r13 r12 rsi rdi rbp rbx][xmm15 … xmm6] <- task->sp, aligned to 16
  * arch_switch is tail-called and goes back by an indirect jump: see the POSIX one. */
+#include "registers.inc"
 #include "teb.inc"
 
-#define SAVED_GPR 160
-#define SAVED_BYTES 232
 
     .text
-
-.macro save_registers
-    subq    $SAVED_BYTES, %rsp
-    .seh_stackalloc SAVED_BYTES
-    movaps  %xmm6, 0(%rsp)
-    .seh_savexmm %xmm6, 0
-    movaps  %xmm7, 16(%rsp)
-    .seh_savexmm %xmm7, 16
-    movaps  %xmm8, 32(%rsp)
-    .seh_savexmm %xmm8, 32
-    movaps  %xmm9, 48(%rsp)
-    .seh_savexmm %xmm9, 48
-    movaps  %xmm10, 64(%rsp)
-    .seh_savexmm %xmm10, 64
-    movaps  %xmm11, 80(%rsp)
-    .seh_savexmm %xmm11, 80
-    movaps  %xmm12, 96(%rsp)
-    .seh_savexmm %xmm12, 96
-    movaps  %xmm13, 112(%rsp)
-    .seh_savexmm %xmm13, 112
-    movaps  %xmm14, 128(%rsp)
-    .seh_savexmm %xmm14, 128
-    movaps  %xmm15, 144(%rsp)
-    .seh_savexmm %xmm15, 144
-    movq    %rbx, SAVED_GPR(%rsp)
-    .seh_savereg %rbx, SAVED_GPR
-    movq    %rbp, SAVED_GPR+8(%rsp)
-    .seh_savereg %rbp, SAVED_GPR+8
-    movq    %rdi, SAVED_GPR+16(%rsp)
-    .seh_savereg %rdi, SAVED_GPR+16
-    movq    %rsi, SAVED_GPR+24(%rsp)
-    .seh_savereg %rsi, SAVED_GPR+24
-    movq    %r12, SAVED_GPR+32(%rsp)
-    .seh_savereg %r12, SAVED_GPR+32
-    movq    %r13, SAVED_GPR+40(%rsp)
-    .seh_savereg %r13, SAVED_GPR+40
-    movq    %r14, SAVED_GPR+48(%rsp)
-    .seh_savereg %r14, SAVED_GPR+48
-    movq    %r15, SAVED_GPR+56(%rsp)
-    .seh_savereg %r15, SAVED_GPR+56
-    .seh_endprologue
-.endm
-
-.macro restore_registers
-    movaps  0(%rsp), %xmm6
-    movaps  16(%rsp), %xmm7
-    movaps  32(%rsp), %xmm8
-    movaps  48(%rsp), %xmm9
-    movaps  64(%rsp), %xmm10
-    movaps  80(%rsp), %xmm11
-    movaps  96(%rsp), %xmm12
-    movaps  112(%rsp), %xmm13
-    movaps  128(%rsp), %xmm14
-    movaps  144(%rsp), %xmm15
-    movq    SAVED_GPR(%rsp), %rbx
-    movq    SAVED_GPR+8(%rsp), %rbp
-    movq    SAVED_GPR+16(%rsp), %rdi
-    movq    SAVED_GPR+24(%rsp), %rsi
-    movq    SAVED_GPR+32(%rsp), %r12
-    movq    SAVED_GPR+40(%rsp), %r13
-    movq    SAVED_GPR+48(%rsp), %r14
-    movq    SAVED_GPR+56(%rsp), %r15
-.endm
 
 /* Resumes the task whose stack pointer has been loaded. */
 .macro resume_task
     movq    SAVED_BYTES(%rsp), %rax
-    restore_registers
+    restore_registers 0
     addq    $(SAVED_BYTES + 8), %rsp
     jmp     *%rax
 .endm
@@ -89,7 +25,7 @@
     .p2align 4
     .seh_proc arch_switch
 arch_switch:
-    save_registers
+    save_registers SAVED_BYTES, 0
     movq    %rsp, TASK_SP(%rcx)
     teb_keep_task %rcx, %rax, %eax
     teb_put_task %rdx, %rax, %eax, %xmm0
@@ -106,7 +42,7 @@ arch_switch:
     .p2align 4
     .seh_proc arch_switch_loop
 arch_switch_loop:
-    save_registers
+    save_registers SAVED_BYTES, 0
     movq    %rsp, TASK_SP(%rcx)
     teb_keep_task %rcx, %rax, %eax
     movq    %rdx, %rcx

@@ -1,0 +1,241 @@
+/* scope.c: what is deferred, panics on their way out (protocol UNWIND), and where they stop. scope.h has the drawing.
+ *
+ *   raise      the panic comes by the innermost scope: the stack pointer goes there, its deferred functions run
+ *   stopped    by a deferred function (pintle_recover), or by pintle_protect, which stops all that come by
+ *   goes on    to the next scope outwards; from the task's own: the task ends, and its joiner, or a report, has it
+ * A panic in a deferred function comes by the same scope and replaces the one before, which is kept for the report.
+ * pintle_task_exit goes the same way and is stopped by nobody: what stops a panic meanwhile lets the exit go on.
+ *
+ * A second way, where the frames between must not be discarded: the panic stays pending in the task, callbacks answer at
+ * once, and it is raised again when the outermost call has left (callback.c).
+ * Threads: the task's own. Locks: none. Order: none. Tests: tests/api/test_panic.c. */
+#include "scope.h"
+
+#include "callback.h"
+#include "drain.h"
+#include "error.h"
+#include "memory.h"
+#include "panic.h"
+#include "pintle/panic.h"
+#include "processor.h"
+#include "scheduler.h"
+
+enum { DEFERRED_KEPT = 64 };
+
+/* ---- Records ---- */
+
+static struct deferred *deferred_new(struct processor *processor) {
+    struct deferred *deferred = processor->free_deferred;
+    if (deferred == NULL) return memory_alloc(sizeof *deferred);
+    processor->free_deferred = deferred->next;
+    processor->free_deferred_count--;
+    return deferred;
+}
+
+static void deferred_free(struct processor *processor, struct deferred *deferred) {
+    if (processor == NULL || processor->free_deferred_count >= DEFERRED_KEPT) {
+        memory_free(deferred);
+        return;
+    }
+    deferred->next = processor->free_deferred;
+    processor->free_deferred = deferred;
+    processor->free_deferred_count++;
+}
+
+void deferred_pool_destroy(struct processor *processor) {
+    while (processor->free_deferred != NULL) {
+        struct deferred *deferred = processor->free_deferred;
+        processor->free_deferred = deferred->next;
+        memory_free(deferred);
+    }
+    processor->free_deferred_count = 0;
+}
+
+void scope_init_base(struct pintle_task *task) {
+    task->base = (struct scope){.sp = (char *)task->stack_base - ARCH_BASE_BELOW,
+                                .pc = (void *)(uintptr_t)arch_base_unwound};
+    task->scope = &task->base;
+    task->inside = NULL;
+    task->pending = NULL;
+}
+
+void scope_forget(struct pintle_task *task) {
+    panic_free(task->base.panic);
+    panic_free(task->pending);
+    while (task->base.deferred != NULL) {
+        struct deferred *deferred = task->base.deferred;
+        task->base.deferred = deferred->next;
+        memory_free(deferred);
+    }
+    scope_init_base(task);
+}
+
+static void scope_begin(struct scope *scope, const struct thread *thread, struct pintle_task *task) {
+    *scope = (struct scope){
+        .outer = task->scope, .callback = thread->callback, .inside = task->inside, .pins_auto = thread->pins_auto};
+    task->scope = scope;
+}
+
+void scope_run_deferred(struct scope *scope) {
+    void *sp = scope->sp, *pc = scope->pc;
+    struct deferred *deferred;
+    while ((deferred = scope->deferred) != NULL) {
+        pintle_fn *fn = deferred->fn;
+        void *arg = deferred->arg;
+        scope->deferred = deferred->next;
+        deferred_free(thread_processor(thread_self()), deferred);
+        arch_protect(scope, fn, arg);
+    }
+    scope->sp = sp;
+    scope->pc = pc;
+}
+
+/* ---- Unwinding ---- */
+
+static NORETURN void unwind_to(struct scope *scope, struct pintle_task *task) {
+    struct thread *thread = thread_self();
+    callback_discard(thread, scope->callback);
+    while (task->inside != scope->inside) {
+        drain_leave(task->inside->drain, task->inside->slot);
+        task->inside = task->inside->outer;
+    }
+    thread->pins_auto = scope->pins_auto;
+    arch_unwind(scope);
+}
+
+void panic_raise(struct panic *panic) {
+    struct pintle_task *task = thread_self()->task;
+    struct scope *scope = task->scope;
+    panic->replaced = scope->panic;
+    scope->panic = panic;
+    unwind_to(scope, task);
+}
+
+void scope_go_on(struct scope *scope) {
+    struct pintle_task *task = thread_self()->task;
+    struct scope *outer = scope->outer;
+    task->scope = outer;
+    outer->exits |= scope->exits;
+    if (scope->panic != NULL) {
+        struct panic *first = scope->panic;
+        while (first->replaced != NULL) first = first->replaced;
+        first->replaced = outer->panic;
+        outer->panic = scope->panic;
+    }
+    unwind_to(outer, task);
+}
+
+void scope_panic_pend(struct scope *scope, struct pintle_task *task) {
+    task->pending = scope->panic;
+    scope->panic = NULL;
+}
+
+void panic_resume(struct pintle_task *task) {
+    struct panic *panic = task->pending;
+    task->pending = NULL;
+    panic_raise(panic);
+}
+
+/* ---- The ends of a scope ---- */
+
+bool scope_landed(struct scope *scope) {
+    scope_run_deferred(scope);
+    if (scope->panic != NULL || scope->exits) return false;
+    pintle_self()->scope = scope->outer;
+    return true;
+}
+
+int pintle_protect(pintle_fn *fn, void *arg, pintle_panic_info *out) {
+    struct thread *thread = task_only("pintle_protect");
+    struct pintle_task *task = thread->task;
+    struct scope scope;
+    if (fn == NULL) panic("pintle_protect was given a NULL function");
+    scope_begin(&scope, thread, task);
+    arch_protect(&scope, fn, arg);
+    if (UNLIKELY(scope.deferred != NULL)) scope_run_deferred(&scope);
+    if (UNLIKELY(scope.exits)) {
+        panic_free(scope.panic);
+        scope.panic = NULL;
+        scope_go_on(&scope);
+    }
+    task->scope = scope.outer;
+    if (LIKELY(scope.panic == NULL)) return 0;
+    if (out != NULL) *out = scope.panic->info;
+    panic_free(scope.panic);
+    return PINTLE_EPANIC;
+}
+
+/* The task's own scope was unwound to; its stack is as empty as at its first function. */
+void task_unwound(struct scope *scope) {
+    struct pintle_task *task = CONTAINER_OF(scope, struct pintle_task, base);
+    scope_run_deferred(scope);
+    if (scope->panic != NULL && !scope->exits) {
+        atomic_fetch_or_explicit(&task->flags, TASK_PANICKED, memory_order_relaxed);
+    } else {
+        panic_free(scope->panic); /* the exit won */
+        scope->panic = NULL;
+    }
+    scope->exits = false;
+    task_end(task);
+}
+
+void pintle_task_exit(void) {
+    struct thread *thread = task_only("pintle_task_exit");
+    struct pintle_task *task = thread->task;
+    task->scope->exits = true;
+    unwind_to(task->scope, task);
+}
+
+/* ---- Deferring and recovering ---- */
+
+void pintle_defer(pintle_fn *fn, void *arg) {
+    struct thread *thread = task_only("pintle_defer");
+    struct deferred *deferred;
+    struct scope *scope = thread->task->scope;
+    if (fn == NULL) panic("pintle_defer was given a NULL function");
+    deferred = deferred_new(thread_processor(thread));
+    if (UNLIKELY(deferred == NULL)) {
+        fn(arg);
+        panic("no memory for a deferred call");
+    }
+    *deferred = (struct deferred){scope->deferred, fn, arg};
+    scope->deferred = deferred;
+}
+
+pintle_defer_mark pintle_defer_here(void) {
+    struct thread *thread = task_only("pintle_defer_here");
+    return (pintle_defer_mark){thread->task->scope->deferred};
+}
+
+void pintle_defer_run(pintle_defer_mark to) {
+    struct scope *scope = task_only("pintle_defer_run")->task->scope;
+    struct deferred *deferred = scope->deferred;
+    while (deferred != NULL && deferred != to.last) deferred = deferred->next;
+    if (deferred != to.last) panic("pintle_defer_run: what the mark stands for has run already");
+    while ((deferred = scope->deferred) != to.last) {
+        pintle_fn *fn = deferred->fn;
+        void *arg = deferred->arg;
+        scope->deferred = deferred->next;
+        deferred_free(thread_processor(thread_self()), deferred);
+        fn(arg);
+    }
+}
+
+void pintle_defer_cancel(pintle_fn *fn, void *arg) {
+    struct thread *thread = task_only("pintle_defer_cancel");
+    struct deferred **at = &thread->task->scope->deferred;
+    while (*at != NULL && ((*at)->fn != fn || (*at)->arg != arg)) at = &(*at)->next;
+    if (*at == NULL) return;
+    struct deferred *deferred = *at;
+    *at = deferred->next;
+    deferred_free(thread_processor(thread), deferred);
+}
+
+bool pintle_recover(pintle_panic_info *out) {
+    struct scope *scope = task_only("pintle_recover")->task->scope;
+    if (scope->panic == NULL) return false;
+    if (out != NULL) *out = scope->panic->info;
+    panic_free(scope->panic);
+    scope->panic = NULL;
+    return true;
+}
