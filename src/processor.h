@@ -53,4 +53,14 @@ static inline struct timer_heap *processor_timers(struct processor *processor) {
     return atomic_load_relaxed(&processor->timers);
 }
 
+/* For its owner. */
+static inline uint32_t random_step(uint32_t state) {
+    state ^= state << 13; /* Marsaglia's xorshift */
+    state ^= state >> 17;
+    return state ^ state << 5;
+}
+static inline uint32_t processor_random(struct processor *processor) {
+    return processor->random = random_step(processor->random);
+}
+
 #endif

@@ -9,6 +9,7 @@
  *                                                    | Y goes on
  *   kind    what arrived does with X
  *   YIELD   the end of the ring
+ *   GUARDED the guard that X holds is released: only now can it be found (wait.h)
  *   PARK    fetch_or(park, SAVED); WOKEN was there: X runs again at once (see task.h)
  *   EXIT    swap(join, DONE): wakes the joiner, frees a detached task, or leaves it to its joiner
  *   QUEUE   X lost its processor in a call: take an idle one and go on, else the global queue
@@ -23,6 +24,7 @@
  * Tests: tests/api/test_task.c, tests/stress/test_scheduler.c. */
 #include "scheduler.h"
 
+#include "guard.h"
 #include "lend.h"
 #include "panic.h"
 #include "wait.h"
@@ -113,7 +115,7 @@ static void ready_global(struct pintle_task *task) {
 
 /* The calling thread's processor; NULL: it has none, or is in a call and may lose it any moment. */
 static inline struct processor *own_processor(void) {
-    struct thread *thread = thread_self();
+    struct thread *thread = arch_self_before_switch();
     if (thread == NULL || call_state(atomic_load_relaxed(&thread->call)) != CALL_OUT) return NULL;
     return thread_processor(thread);
 }
@@ -305,6 +307,11 @@ void arrived(struct thread *thread) {
     enum left_kind kind = thread->left_kind;
     thread->left_kind = LEFT_NONE;
     if (kind != LEFT_NONE) task_check_stack(task); /* debug builds only */
+    if (kind == LEFT_GUARDED) {
+        task_set_state(task, TASK_RUNNING, TASK_WAITING);
+        guard_release(thread->left_guard);
+        return;
+    }
     if (UNLIKELY(kind != LEFT_YIELD)) {
         arrived_other(thread, task, kind);
         return;
@@ -344,16 +351,10 @@ struct pintle_task *sched_take_global(struct processor *processor, uint32_t most
     return task;
 }
 
-static uint32_t next_random(struct processor *processor) {
-    processor->random ^= processor->random << 13; /* Marsaglia's xorshift */
-    processor->random ^= processor->random >> 17;
-    return processor->random ^= processor->random << 5;
-}
-
 static struct pintle_task *steal(struct processor *processor) {
     uint32_t count = atomic_load_acquire(&sched.processors_used), stolen = 0;
     for (unsigned round = 0; round < STEAL_ROUNDS; round++) {
-        uint32_t start = next_random(processor) % count;
+        uint32_t start = processor_random(processor) % count;
         for (uint32_t i = 0; i < count; i++) {
             struct processor *victim = &sched.processors[(start + i) % count];
             struct pintle_task *task;
