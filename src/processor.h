@@ -28,6 +28,8 @@ struct processor {
     _Atomic uint64_t switches, steals, spawned, handoffs;
     _Atomic(struct thread *) thread;
     _Atomic uint32_t recall; /* a lent processor is to come back */
+    /* NEXT (scheduler.c): how many pushes go by until it wakes a thief again, and how many did the last time. Thieves write 0. */
+    _Atomic uint32_t next_quiet, next_patience;
     /* Under sched.lock. */
     alignas(CACHE_LINE) struct processor *idle_next, *idle_previous;
     bool is_idle;

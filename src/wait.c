@@ -57,7 +57,7 @@ void wait_destroy(void) {
 
 /* The calling task's sleeper, or an external one. */
 static inline int find_sleeper(struct wait *wait, const char *what) {
-    struct thread *thread = thread_self();
+    struct thread *thread = arch_self_before_switch();
     if (LIKELY(thread != NULL && thread->task != NULL &&
                (atomic_load_relaxed(&thread->call) & CALL_FLAGS_MASK) == CALL_OUT)) {
         wait->thread = thread;
