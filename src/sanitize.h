@@ -19,9 +19,13 @@ struct sanitize_context {
 /* The task has ended, or never began, and nobody runs on its stack. */
 void sanitize_stack_free(struct sanitize_context *context);
 #define SANITIZE_STACK_FREE(task) sanitize_stack_free(&(task)->sanitize)
+/* Fresh from the system. What lay at the same address before may have left red zones. */
+void sanitize_memory_fresh(const void *low, size_t bytes);
+#define SANITIZE_MEMORY_FRESH(low, bytes) sanitize_memory_fresh(low, bytes)
 #else
 #define SANITIZE_CONTEXT
 #define SANITIZE_STACK_FREE(task) ((void)(task))
+#define SANITIZE_MEMORY_FRESH(low, bytes) ((void)(low), (void)(bytes))
 #endif
 
 /* How many threads the sanitizer has of its own: those that foreign code would have are counted. */

@@ -69,6 +69,7 @@ static int slab_new_locked(struct pool *pool, int size_class) {
         memory_free(slab);
         return error_set(PINTLE_ENOMEM, 0, "no address space for a task's stack of %zu bytes", bytes);
     }
+    SANITIZE_MEMORY_FRESH(slab->base, slab->bytes);
     slab->next = pool->slabs;
     pool->slabs = slab;
     atomic_add_relaxed(&held_bytes, slab->bytes);

@@ -143,6 +143,8 @@ void sanitize_stack_free(struct sanitize_context *context) {
     *context = (struct sanitize_context){0};
 }
 
+void sanitize_memory_fresh(const void *low, size_t bytes) { stack_clean(low, (const char *)low + bytes); }
+
 void arch_task_prepare(struct pintle_task *task) {
     stack_clean(task->stack_reserve, task->stack_base);
     arch_task_prepare_bare(task);

@@ -35,13 +35,14 @@ static bool decoy_was_loaded(void) {
 }
 
 static void scene_set(const char *name) {
-    char program[HELPER_PATH_BYTES], path[HELPER_PATH_BYTES * 4];
+    char program[HELPER_PATH_BYTES], path[HELPER_PATH_BYTES * 4], below[64];
     scene.count = 0;
     temporary_folder(scene.folder); /* the current folder */
     temporary_folder(scene.path_folder);
     ck_assert_ptr_nonnull(getcwd(scene.old_folder, sizeof scene.old_folder));
     program_folder(program);
-    snprintf(scene.below_program, HELPER_PATH_BYTES, "%s", path_in(program, "below-search"));
+    snprintf(below, sizeof below, "below-%s", name); /* other cases run beside this one */
+    snprintf(scene.below_program, HELPER_PATH_BYTES, "%s", path_in(program, below));
     snprintf(scene.below_current, HELPER_PATH_BYTES, "%s", path_in(scene.folder, "dll"));
     make_folder(scene.below_program);
     ck_assert(make_folder(scene.below_current));

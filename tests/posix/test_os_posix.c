@@ -174,6 +174,7 @@ CASE(stack_guard_on_older_kernel_is_a_fault) {
 
 /* 300,000 stacks would be 600,000 mappings, of 65,530 that the kernel allows. */
 CHILD(prepare_many_on_older_kernel) {
+    signal(SIGSEGV, SIG_DFL); /* no sanitizer's handler */
     refuse_guard_markers();
     uint32_t already = 0, count = 0;
     void *limit = NULL;

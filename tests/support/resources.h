@@ -17,6 +17,13 @@ HELPER void resources_quiet(void) {
 }
 
 /* Committed memory (Windows), resident and of the heap (elsewhere), in KB. */
+/* A sanitizer keeps what is freed for a while, and what it knows of threads that are gone. */
+#if defined(PINTLE_SANITIZE)
+#define RESOURCES_KEPT_KB 400000
+#else
+#define RESOURCES_KEPT_KB 0
+#endif
+
 HELPER size_t resources_memory_kb(void) {
 #if defined(_WIN32)
     PROCESS_MEMORY_COUNTERS counters = {.cb = sizeof counters};

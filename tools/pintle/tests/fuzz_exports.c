@@ -43,7 +43,8 @@ static uint64_t interesting(const unsigned char *bytes, uint64_t count) {
 }
 
 static void look_at(const struct image *image) {
-    volatile size_t sum = 0;
+    static volatile size_t sum; /* so that all is read */
+    (void)sum;
     for (size_t i = 0; i < image->count; i++) {
         if (image->exports[i].name != NULL) sum += strlen(image->exports[i].name);
         if (image->exports[i].forward != NULL) sum += strlen(image->exports[i].forward);
