@@ -40,7 +40,9 @@ CASE(chan_new_refuses_what_cannot_be) {
     ck_assert_int_eq(pintle_chan_new(&c, SIZE_MAX / 2, 4), PINTLE_EINVAL);
     ck_assert_ptr_null(c);
     ck_assert_int_eq(pintle_chan_new(&c, 2, SIZE_MAX / 2), PINTLE_EINVAL);
+#if !defined(PINTLE_SANITIZE) /* whose heap ends the process instead */
     ck_assert_int_eq(pintle_chan_new(&c, (size_t)1 << 60, 4), PINTLE_ENOMEM);
+#endif
     ck_assert_int_eq(pintle_chan_new(&c, 0, SIZE_MAX), 0); /* events only: no memory each */
     pintle_chan_free(c);
 }
