@@ -17,6 +17,7 @@
 #include "pintle/runtime.h"
 #include "pintle/task.h"
 #include "pintle/call.h"
+#include "pintle/chan.h"
 #include "pintle/dll.h"
 #include "pintle/callback.h"
 #include "pintle/panic.h"

@@ -26,6 +26,8 @@ void arch_thread_run(struct thread *thread);
 /* Saves `from`, goes to `to`'s stack, calls arrived(thread) there, and resumes `to`. Returns when somebody resumes
  * `from`, maybe on another OS thread. Written to be tail-called: it returns to its caller's caller by a jump. */
 void arch_switch(struct pintle_task *from, struct pintle_task *to, struct thread *thread);
+/* The same, and faster where `to` waits in the same functions as `from`: its returns are predicted by those of `from`. */
+void arch_switch_alike(struct pintle_task *from, struct pintle_task *to, struct thread *thread);
 /* The same to the thread's loop (which calls arrived itself). */
 void arch_switch_loop(struct pintle_task *from, struct thread *thread);
 /* Leaves the current frames behind and resumes `to`, without arrived. */

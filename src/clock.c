@@ -12,7 +12,6 @@ int64_t pintle_after(int64_t duration_ns) {
     return duration_ns >= PINTLE_FOREVER - now ? PINTLE_FOREVER : now + duration_ns;
 }
 
-int deadline_check(int64_t deadline_ns, const char *function) {
-    if (LIKELY(deadline_ns >= CLOCK_START || deadline_ns == PINTLE_NOWAIT)) return 0;
+int deadline_refuse(int64_t deadline_ns, const char *function) {
     return error_set(PINTLE_EINVAL, 0, "%s: %lld is a duration: use pintle_after()", function, (long long)deadline_ns);
 }

@@ -7,8 +7,13 @@
 
 #define CLOCK_START ((int64_t)1 << 62)
 
-/* 0, or PINTLE_EINVAL with a sentence: deadline_ns is a duration. */
-int deadline_check(int64_t deadline_ns, const char *function);
+/* Sets the error: deadline_ns is a duration. PINTLE_EINVAL. */
+COLD int deadline_refuse(int64_t deadline_ns, const char *function);
+/* 0, or PINTLE_EINVAL with a sentence. */
+static inline int deadline_check(int64_t deadline_ns, const char *function) {
+    if (LIKELY(deadline_ns >= CLOCK_START || deadline_ns == PINTLE_NOWAIT)) return 0;
+    return deadline_refuse(deadline_ns, function);
+}
 
 /* A checked deadline on the system's clock; FOREVER stays, NOWAIT is long past. */
 static inline int64_t clock_to_os(int64_t deadline_ns) {

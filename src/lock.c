@@ -11,19 +11,16 @@ enum { SPIN_LIMIT = 100 };
 #if defined(PINTLE_DEBUG_CHECKS)
 static _Thread_local uint8_t held[RANK_LEAF + 1];
 
-static void rank_enter(uint32_t rank) {
+void lock_rank_enter(uint32_t rank) {
     for (uint32_t higher = rank + (rank == RANK_OBJECT); higher <= RANK_LEAF; higher++) {
         if (held[higher] != 0) fatal("lock of rank %u taken while one of rank %u is held", rank, higher);
     }
     held[rank]++;
 }
-static void rank_leave(uint32_t rank) {
+void lock_rank_leave(uint32_t rank) {
     if (held[rank] == 0) fatal("lock of rank %u released by a thread that does not hold it", rank);
     held[rank]--;
 }
-#else
-static inline void rank_enter(uint32_t rank) { (void)rank; }
-static inline void rank_leave(uint32_t rank) { (void)rank; }
 #endif
 
 static COLD void acquire_slow(_Atomic uint32_t *word) {
@@ -49,19 +46,10 @@ void lock_init(struct lock *lock, enum lock_rank rank) {
     lock->rank = rank;
 }
 void lock_acquire(struct lock *lock) {
-    rank_enter(lock->rank);
+    lock_rank_enter(lock->rank);
     word_acquire(&lock->word);
 }
 void lock_release(struct lock *lock) {
     word_release(&lock->word);
-    rank_leave(lock->rank);
-}
-
-void lock_word_acquire(uint32_t *word) {
-    rank_enter(RANK_OBJECT);
-    word_acquire((_Atomic uint32_t *)word);
-}
-void lock_word_release(uint32_t *word) {
-    word_release((_Atomic uint32_t *)word);
-    rank_leave(RANK_OBJECT);
+    lock_rank_leave(lock->rank);
 }

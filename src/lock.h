@@ -2,7 +2,7 @@
  *
  * The word: 0 free, 1 held, 2 held and somebody may sleep. Uncontended it costs one compare-and-swap and one exchange.
  * Held only for a few dozen instructions: never across a foreign call, a park or an allocation of stacks.
- * Ranks: a thread takes locks in rising rank only (equal ranks: by address, object locks alone). Debug builds check.
+ * Ranks: a thread takes locks in rising rank only (equal ranks: by address, guards alone). Debug builds check.
  * Threads: any. Order: acquire on lock, release on unlock. Tests: tests/unit/test_lock.c. */
 #ifndef PINTLE_SRC_LOCK_H
 #define PINTLE_SRC_LOCK_H
@@ -11,7 +11,7 @@
 
 enum lock_rank {
     RANK_RUNTIME = 1, /* starting and stopping */
-    RANK_OBJECT = 2,  /* events and other objects that users wait on */
+    RANK_OBJECT = 2,  /* guards: channels and other objects that users wait on */
     RANK_DLL = 3,     /* a DLL's list of procs */
     RANK_TIMERS = 4,  /* a processor's timer heap */
     RANK_SCHED = 5,   /* idle processors, global queue, spare threads */
@@ -30,8 +30,13 @@ void lock_init(struct lock *lock, enum lock_rank rank);
 void lock_acquire(struct lock *lock);
 void lock_release(struct lock *lock);
 
-/* The same on a bare word inside a public object; its rank is RANK_OBJECT. */
-void lock_word_acquire(uint32_t *word);
-void lock_word_release(uint32_t *word);
+/* The ranks that the calling thread holds: debug builds only. */
+#if defined(PINTLE_DEBUG_CHECKS)
+void lock_rank_enter(uint32_t rank);
+void lock_rank_leave(uint32_t rank);
+#else
+static inline void lock_rank_enter(uint32_t rank) { (void)rank; }
+static inline void lock_rank_leave(uint32_t rank) { (void)rank; }
+#endif
 
 #endif

@@ -30,6 +30,8 @@ struct processor {
     _Atomic uint64_t switches, steals, spawned, handoffs;
     _Atomic(struct thread *) thread;
     _Atomic uint32_t recall; /* a lent processor is to come back */
+    /* NEXT (scheduler.c): how many pushes go by until it wakes a thief again, and how many did the last time. Thieves write 0. */
+    _Atomic uint32_t next_quiet, next_patience;
     /* Under sched.lock. */
     alignas(CACHE_LINE) struct processor *idle_next, *idle_previous;
     bool is_idle;
@@ -53,6 +55,16 @@ struct processor {
 /* Thieves may still see the one before: any is a heap with a lock. */
 static inline struct timer_heap *processor_timers(struct processor *processor) {
     return atomic_load_relaxed(&processor->timers);
+}
+
+/* For its owner. */
+static inline uint32_t random_step(uint32_t state) {
+    state ^= state << 13; /* Marsaglia's xorshift */
+    state ^= state >> 17;
+    return state ^ state << 5;
+}
+static inline uint32_t processor_random(struct processor *processor) {
+    return processor->random = random_step(processor->random);
 }
 
 #endif

@@ -63,6 +63,10 @@ static inline struct pintle_task *runq_pop(struct runq *queue) {
 
 /* Puts the task in `next` and returns what was there (NULL: nothing), which the caller pushes. */
 static inline struct pintle_task *runq_push_next(struct runq *queue, struct pintle_task *task) {
+    if (LIKELY(atomic_load_relaxed(&queue->next) == NULL)) { /* and stays so: only the owner fills it */
+        atomic_store_release(&queue->next, task);
+        return NULL;
+    }
     return atomic_swap_acq_rel(&queue->next, task);
 }
 
@@ -85,6 +89,11 @@ static inline bool runq_is_empty(struct runq *queue) {
 static inline uint32_t runq_count(struct runq *queue) {
     uint32_t head = atomic_load_acquire(&queue->head);
     return atomic_load_acquire(&queue->tail) - head + (atomic_load_relaxed(&queue->next) != NULL);
+}
+
+/* Nothing in the ring; in the slot there may be one. From any thread: a hint. */
+static inline bool runq_ring_is_empty(struct runq *queue) {
+    return atomic_load_relaxed(&queue->head) == atomic_load_relaxed(&queue->tail);
 }
 
 /* True: queued. False: the ring was full; then half of it and the task are in *out_overflow, for the global queue. */

@@ -9,6 +9,7 @@
  *                                                    | Y goes on
  *   kind    what arrived does with X
  *   YIELD   the end of the ring
+ *   GUARDED the guard that X holds is released: only now can it be found (wait.h)
  *   PARK    fetch_or(park, SAVED); WOKEN was there: X runs again at once (see task.h)
  *   EXIT    swap(join, DONE): wakes the joiner, frees a detached task, or leaves it to its joiner
  *   QUEUE   X lost its processor in a call: take an idle one and go on, else the global queue
@@ -19,15 +20,22 @@
  * full fence; read all rings. One of the two sees the other. An unlock is not a fence. A yield does without: the queue
  * is as long as before, and the monitor's round is the backstop.
  *
+ * NEXT: a task that was put into an empty `next` slot is run as soon as the one that runs there leaves, often at once: two
+ * that serve each other need no second processor, and waking one costs more than the whole exchange. So a thief takes
+ * `next` only where nothing was scheduled while it watched, a few µs; and a processor whose `next` no thief has taken
+ * wakes thieves less and less often, without a fence. The monitor's round is the backstop: it wakes a searcher for whatever
+ * waits while a processor is idle; one theft, and all pushes are told again.
+ *
  * Threads: those with a record; sched_ready: any. Locks: sched.lock. Order: as said above.
  * Tests: tests/api/test_task.c, tests/stress/test_scheduler.c. */
 #include "scheduler.h"
 
+#include "guard.h"
 #include "lend.h"
 #include "panic.h"
 #include "wait.h"
 
-enum { GLOBAL_INTERVAL = 61, GLOBAL_BATCH = 64, STEAL_ROUNDS = 4 };
+enum { GLOBAL_INTERVAL = 61, GLOBAL_BATCH = 64, STEAL_ROUNDS = 4, NEXT_PATIENCE = 255, NEXT_WATCH_SPINS = 100 };
 
 struct sched sched;
 
@@ -114,7 +122,7 @@ static void ready_global(struct pintle_task *task) {
 
 /* The calling thread's processor; NULL: it has none, or is in a call and may lose it any moment. */
 static inline struct processor *own_processor(void) {
-    struct thread *thread = thread_self();
+    struct thread *thread = arch_self_before_switch();
     if (thread == NULL || call_state(atomic_load_relaxed(&thread->call)) != CALL_OUT) return NULL;
     return thread_processor(thread);
 }
@@ -124,6 +132,24 @@ static void push_next(struct processor *processor, struct pintle_task *task) {
     if (kicked != NULL) push_ring(processor, kicked);
 }
 
+/* NEXT, the publisher's half: the ring is as it was. */
+static inline void wake_for_next(struct processor *processor) {
+    uint32_t quiet = atomic_load_relaxed(&processor->next_quiet), patience;
+    if (atomic_load_relaxed(&sched.idle_count) != 0) {
+        if (quiet > 0) {
+            atomic_store_relaxed(&processor->next_quiet, quiet - 1);
+        } else {
+            patience = atomic_load_relaxed(&processor->next_patience) * 2 + 1;
+            if (patience > NEXT_PATIENCE) patience = NEXT_PATIENCE;
+            atomic_store_relaxed(&processor->next_patience, patience);
+            atomic_store_relaxed(&processor->next_quiet, patience);
+            sched_wake_if_idle();
+            return;
+        }
+    }
+    if (UNLIKELY(atomic_load_relaxed(&sched.monitor_asleep) != MONITOR_AWAKE)) monitor_wake();
+}
+
 void sched_ready(struct pintle_task *task) {
     struct processor *processor = own_processor();
     if (UNLIKELY(task->bound != NULL)) {
@@ -131,8 +157,13 @@ void sched_ready(struct pintle_task *task) {
     } else if (processor == NULL) {
         ready_global(task);
     } else {
-        push_next(processor, task);
-        sched_wake_if_idle();
+        struct pintle_task *kicked = runq_push_next(&processor->runq, task);
+        if (kicked == NULL) {
+            wake_for_next(processor);
+        } else {
+            push_ring(processor, kicked);
+            sched_wake_if_idle();
+        }
     }
 }
 
@@ -220,7 +251,11 @@ static inline __attribute__((always_inline)) void depart_as(struct thread *threa
     if (LIKELY(to != NULL)) {
         counter_add(&processor->switches, 1);
         start_task(thread, to);
-        arch_switch(task, to, thread);
+        if (kind == LEFT_GUARDED || kind == LEFT_PARK) {
+            arch_switch_alike(task, to, thread);
+        } else {
+            arch_switch(task, to, thread);
+        }
     } else {
         thread_set_task(thread, NULL);
         arch_switch_loop(task, thread);
@@ -309,6 +344,11 @@ void arrived(struct thread *thread) {
     enum left_kind kind = thread->left_kind;
     thread->left_kind = LEFT_NONE;
     if (kind != LEFT_NONE) task_check_stack(task); /* debug builds only */
+    if (kind == LEFT_GUARDED) {
+        task_set_state(task, TASK_RUNNING, TASK_WAITING);
+        guard_release(thread->left_guard);
+        return;
+    }
     if (UNLIKELY(kind != LEFT_YIELD)) {
         arrived_other(thread, task, kind);
         return;
@@ -353,16 +393,26 @@ struct pintle_task *sched_take_global(struct processor *processor, uint32_t most
     return task;
 }
 
-static uint32_t next_random(struct processor *processor) {
-    processor->random ^= processor->random << 13; /* Marsaglia's xorshift */
-    processor->random ^= processor->random >> 17;
-    return processor->random ^= processor->random << 5;
+/* NEXT, the thief's half: whether the task in the victim's slot waits for one that goes on and on. */
+static bool next_is_stuck(struct processor *victim) {
+    uint32_t tick = atomic_load_relaxed(&victim->tick);
+    struct pintle_task *next = atomic_load_relaxed(&victim->runq.next);
+    for (int spin = 0; spin < NEXT_WATCH_SPINS; spin++) {
+        if (next == NULL || atomic_load_relaxed(&victim->runq.next) != next ||
+            atomic_load_relaxed(&victim->tick) != tick) {
+            return false;
+        }
+        arch_pause();
+    }
+    atomic_store_relaxed(&victim->next_patience, 0);
+    atomic_store_relaxed(&victim->next_quiet, 0);
+    return true;
 }
 
 static struct pintle_task *steal(struct processor *processor) {
     uint32_t count = atomic_load_acquire(&sched.processors_used), stolen = 0;
     for (unsigned round = 0; round < STEAL_ROUNDS; round++) {
-        uint32_t start = next_random(processor) % count;
+        uint32_t start = processor_random(processor) % count;
         for (uint32_t i = 0; i < count; i++) {
             struct processor *victim = &sched.processors[(start + i) % count];
             struct pintle_task *task;
@@ -372,6 +422,7 @@ static struct pintle_task *steal(struct processor *processor) {
                 (task = runq_pop_next(&processor->runq)) != NULL) {
                 return task;
             }
+            if (runq_ring_is_empty(&victim->runq) && (round < STEAL_ROUNDS - 1 || !next_is_stuck(victim))) continue;
             task = runq_steal(&processor->runq, &victim->runq, &stolen);
             if (task != NULL) {
                 counter_add(&processor->steals, stolen);

@@ -47,6 +47,9 @@ int task_new(struct processor *processor, pintle_fn *fn, void *arg, size_t stack
     task->base.pins_auto = 0;
     task->saved_last_error = 0;
     task_set_name(task, "");
+#if defined(PINTLE_DEBUG_CHECKS)
+    task->held = NULL;
+#endif
     atomic_store_relaxed(&task->flags, 0);
     atomic_store_relaxed(&task->join, 0);
     arch_task_prepare(task);

@@ -16,7 +16,10 @@
  * last thread of the runtime has ended. So late wakers may look at a stale record; seq tells them that it is stale.
  *
  * Waiting. A sleeper is the part of a task (or of a foreign thread that waits) that others may touch:
- *   claim   seq << 8 | reason; OPEN while waiting. One compare-and-swap wins the right to wake; a stale seq loses.
+ *   claim   seq << 8 | flags | reason; OPEN while waiting. Whoever changes OPEN to a reason has the right to wake; a stale
+ *           seq loses. Two kinds of wait differ in how it is won; wait.h explains both:
+ *           GUARDED  by a plain store under the guard that the sleeper named; it is on its way out while it holds that.
+ *           free     by compare-and-swap; then `park` says who comes second, the winner or the switch.
  *   park    SAVED: the sleeper has left its stack (or sleeps). WOKEN: the winner has finished. Whoever comes second
  *           makes it runnable. So a task is never run before its registers are saved (protocol SAVED).
  * Order: claim CAS acq_rel; park fetch_or acq_rel, which carries what the waker wrote to the sleeper.
@@ -32,11 +35,13 @@
 
 struct thread;
 struct processor;
+struct guard;
 
 enum task_state { TASK_IDLE, TASK_RUNNABLE, TASK_RUNNING, TASK_WAITING, TASK_DEAD };
 
-/* Why a wait ended; also the low byte of claim. */
+/* Why a wait ended; also the low bits of claim. */
 enum wake_reason { WAKE_NONE = 0, WAKE_OPEN, WAKE_SELF, WAKE_EVENT, WAKE_DEADLINE, WAKE_CANCEL };
+enum { CLAIM_REASON_MASK = 15, CLAIM_GUARDED = 16, CLAIM_MASKED = 32 }; /* MASKED: not for cancellers */
 
 enum { PARK_SAVED = 1, PARK_WOKEN = 2 };
 
@@ -45,8 +50,9 @@ enum { TASK_NAME_BYTES = 32 };
 struct sleeper {
     _Atomic uint64_t claim;
     _Atomic uint32_t park;
-    bool external;             /* a thread that is no task: woken through the word `park` */
-    struct sleeper *next_free; /* external ones, in their pool */
+    bool external;                 /* a thread that is no task: woken through the word `park` */
+    _Atomic(struct guard *) guard; /* of its last guarded wait */
+    struct sleeper *next_free;     /* external ones, in their pool */
 };
 
 /* task->join: 0, DONE, DETACHED, or the joiner's sleeper with the low bits of its seq. Sleepers are 64-aligned. */
@@ -88,8 +94,9 @@ struct pintle_task {
     uint8_t size_class;              /* of its stack: stack.c */
     char name[TASK_NAME_BYTES];
 #if defined(PINTLE_DEBUG_CHECKS)
-    uint64_t *canary; /* at the low end of the stack; NULL: none */
-    bool is_poisoned; /* freed, and not taken since */
+    uint64_t *canary;          /* at the low end of the stack; NULL: none */
+    bool is_poisoned;          /* freed, and not taken since */
+    struct pintle_mutex *held; /* mutexes with a rank: mutex.c */
 #endif
     SANITIZE_CONTEXT
     SANITIZE_STACK_ID

@@ -30,11 +30,12 @@ struct callback;
 struct pintle_task;
 struct pintle_thunk;
 struct processor;
+struct guard;
 
 enum thread_state { THREAD_FREE, THREAD_SPARE, THREAD_WAITER, THREAD_BOUND, THREAD_ACTIVE, THREAD_ENDED };
 
 /* How the task that leaves is to be published by the one that arrives (protocol SAVED). */
-enum left_kind { LEFT_NONE, LEFT_YIELD, LEFT_PARK, LEFT_EXIT, LEFT_QUEUE };
+enum left_kind { LEFT_NONE, LEFT_YIELD, LEFT_GUARDED, LEFT_PARK, LEFT_EXIT, LEFT_QUEUE };
 
 /* thread->parker. */
 enum { PARKER_EMPTY, PARKER_TOKEN, PARKER_SLEEPS };
@@ -69,6 +70,7 @@ struct thread {
     /* Line 1: switching. Owner only, but for `processor`, which the monitor reads. */
     alignas(CACHE_LINE) _Atomic(struct processor *) processor;
     struct pintle_task *left; /* the task that just left, to be published by arrived() */
+    struct guard *left_guard; /* GUARDED: what it holds, to be released then */
     enum left_kind left_kind;
     bool is_home; /* the thread that called pintle_run: runs only the main task */
     bool is_searching;

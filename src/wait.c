@@ -1,15 +1,6 @@
-/* wait.c: see wait.h and task.h.
+/* wait.c: see wait.h, which explains both kinds of waiting, and task.h.
  *
- *   sleeper                                   waker
- *   1 park = 0; seq + 1; claim = OPEN         a CAS(claim, {seq, OPEN} -> {seq, reason}): one wins
- *   2 queued; timer armed; cancel looked at   b old = fetch_or(park, WOKEN)
- *   3 leaves; arrived: fetch_or(park, SAVED)  c old has SAVED: makes it runnable
- *     WOKEN was there: runnable at once
- * Cancelling: the canceller writes the flag, then reads the claim; the sleeper opens the claim, then reads the flag; both
- * seq_cst, so one of the two sees the other.
- *
- * A thread that is no task waits with an external sleeper, on the word `park` itself.
- * Threads: any. Locks: pool_lock (leaf). Order: claim and park acq_rel, the cancel flag seq_cst. */
+ * Threads: any. Locks: guards; pool_lock (leaf). Order: claim and park acq_rel, the cancel flag seq_cst. */
 #include "wait.h"
 
 #include "clock.h"
@@ -25,10 +16,11 @@ enum { REASON_BITS = 8, JOIN_SEQ_BITS = 23 };
 static struct lock pool_lock = LOCK_INIT(RANK_LEAF);
 static struct sleeper *pool;
 
-static inline uint64_t claim_word(uint64_t seq, enum wake_reason reason) { return seq << REASON_BITS | reason; }
-static inline enum wake_reason claim_reason(uint64_t claim) {
-    return (enum wake_reason)(claim & ((1u << REASON_BITS) - 1));
-}
+static inline uint64_t claim_word(uint64_t seq, unsigned bits) { return seq << REASON_BITS | bits; }
+static inline enum wake_reason claim_reason(uint64_t claim) { return (enum wake_reason)(claim & CLAIM_REASON_MASK); }
+static inline uint64_t claim_seq(uint64_t claim) { return claim >> REASON_BITS; }
+
+/* ---- Sleepers ---- */
 
 static struct sleeper *external_take(void) {
     struct sleeper *sleeper;
@@ -63,19 +55,18 @@ void wait_destroy(void) {
     lock_release(&pool_lock);
 }
 
-int wait_begin(struct wait *wait, const char *what) {
-    struct thread *thread = thread_self();
-    struct sleeper *sleeper;
-    bool in_task = thread != NULL && thread->task != NULL &&
-                   (atomic_load_relaxed(&thread->call) & CALL_FLAGS_MASK) == CALL_OUT;
-    wait->thread = in_task ? thread : NULL;
-    wait->sleeper = sleeper = in_task ? &thread->task->sleeper : external_take();
-    if (sleeper == NULL) return error_set(PINTLE_ENOMEM, 0, "no memory to wait (%s)", what);
-    if (in_task) atomic_store_relaxed(&thread->task->waits_for, what);
-    atomic_store_relaxed(&sleeper->park, 0);
-    wait->seq = (atomic_load_relaxed(&sleeper->claim) >> REASON_BITS) + 1;
-    atomic_store_seq_cst(&sleeper->claim, claim_word(wait->seq, WAKE_OPEN)); /* then the cancel flag, in wait_finish */
-    return 0;
+/* The calling task's sleeper, or an external one. */
+static inline int find_sleeper(struct wait *wait, const char *what) {
+    struct thread *thread = arch_self_before_switch();
+    if (LIKELY(thread != NULL && thread->task != NULL &&
+               (atomic_load_relaxed(&thread->call) & CALL_FLAGS_MASK) == CALL_OUT)) {
+        wait->thread = thread;
+        wait->sleeper = &thread->task->sleeper;
+        return 0;
+    }
+    wait->thread = NULL;
+    wait->sleeper = external_take();
+    return wait->sleeper != NULL ? 0 : error_set(PINTLE_ENOMEM, 0, "no memory to wait (%s)", what);
 }
 
 static void deadline_fired(struct timer *timer, uint64_t seq) {
@@ -83,66 +74,245 @@ static void deadline_fired(struct timer *timer, uint64_t seq) {
     sleeper_wake(&task->sleeper, seq, WAKE_DEADLINE);
 }
 
-static void sleep_external(struct wait *wait, int64_t deadline_ns) {
+/* False: no memory for it. */
+static bool arm_deadline(struct wait *wait, struct pintle_task *task, int64_t deadline_ns) {
+    struct processor *processor = thread_processor(wait->thread);
+    task->timer.deadline_ns = clock_to_os(deadline_ns);
+    task->timer.seq = wait->seq;
+    task->timer.fire = deadline_fired;
+    if (timer_start(processor_timers(processor), &task->timer) != 0) return false;
+    if (UNLIKELY(processor_is_lent(processor))) lend_timer_armed(processor);
+    return true;
+}
+
+static inline void disarm_deadline(struct pintle_task *task) {
+    if (atomic_load_acquire(&task->timer.heap) != NULL) timer_stop(&task->timer);
+}
+
+/* The right to wake, for this reason: the claim as it was; 0: somebody else has it, or the sleeper waits for something else by
+ * now. */
+static uint64_t claim_try(struct sleeper *sleeper, uint64_t seq, enum wake_reason reason) {
+    uint64_t claim = atomic_load_acquire(&sleeper->claim);
+    while (claim_seq(claim) == seq && claim_reason(claim) == WAKE_OPEN) {
+        if (!(claim & CLAIM_GUARDED)) {
+            if (atomic_cas_acq_rel(&sleeper->claim, &claim, claim_word(seq, reason))) return claim;
+            continue;
+        }
+        struct guard *guard = atomic_load_acquire(&sleeper->guard); /* of this wait, unless it is over */
+        guard_acquire(guard);
+        bool won = atomic_load_relaxed(&sleeper->claim) == claim;
+        if (won) atomic_store_relaxed(&sleeper->claim, claim_word(seq, reason));
+        guard_release(guard);
+        return won ? claim : 0;
+    }
+    return 0;
+}
+
+static enum wake_reason sleep_external(struct wait *wait, int64_t deadline_ns) {
     struct sleeper *sleeper = wait->sleeper;
     int64_t os_deadline = clock_to_os(deadline_ns);
+    enum wake_reason reason;
     for (;;) {
         uint32_t park = atomic_load_acquire(&sleeper->park);
-        if (park & PARK_WOKEN) return;
+        if (park & PARK_WOKEN) break;
         if (deadline_ns != PINTLE_FOREVER && os_now_ns() >= os_deadline) {
-            uint64_t open = claim_word(wait->seq, WAKE_OPEN);
-            if (atomic_cas_acq_rel(&sleeper->claim, &open, claim_word(wait->seq, WAKE_DEADLINE))) return;
+            if (claim_try(sleeper, wait->seq, WAKE_DEADLINE) != 0) break;
             deadline_ns = PINTLE_FOREVER; /* somebody won: wait for WOKEN */
             os_deadline = INT64_MAX;
         }
         os_wait_word(&sleeper->park, park, os_deadline);
     }
+    reason = claim_reason(atomic_load_acquire(&sleeper->claim));
+    external_give(sleeper);
+    return reason;
+}
+
+/* ---- Guarded ---- */
+
+int wait_prepare(struct wait *wait, struct guard *guard, const char *what) {
+    int result = find_sleeper(wait, what);
+    if (UNLIKELY(result != 0)) return result;
+    atomic_store_release(&wait->sleeper->guard, guard); /* CANCEL: before the guard is taken */
+    wait->seq = claim_seq(atomic_load_relaxed(&wait->sleeper->claim)) + 1;
+    return 0;
+}
+
+void wait_unprepare(struct wait *wait) {
+    if (wait->thread == NULL) external_give(wait->sleeper);
+}
+
+enum wake_reason wait_guarded(struct waiter *waiter, struct guard *guard, const char *what, int64_t deadline_ns,
+                              enum wait_kind kind) {
+    struct wait *wait = &waiter->wait;
+    struct sleeper *sleeper = wait->sleeper;
+    struct pintle_task *task;
+    uint64_t open = claim_word(wait->seq, WAKE_OPEN | CLAIM_GUARDED | (kind == WAIT_MASKED ? CLAIM_MASKED : 0));
+    waiter->guarded = true;
+    if (UNLIKELY(wait->thread == NULL)) {
+        atomic_store_relaxed(&sleeper->park, 0);
+        atomic_store_release(&sleeper->claim, open);
+        guard_release(guard);
+        return sleep_external(wait, deadline_ns);
+    }
+    task = task_of_sleeper(sleeper);
+    if (UNLIKELY(kind != WAIT_MASKED && (atomic_load_seq_cst(&task->flags) & TASK_CANCELED) != 0)) {
+        guard_release(guard);
+        return WAKE_CANCEL;
+    }
+    atomic_store_release(&sleeper->claim, open); /* pairs with claim_try */
+    if (deadline_ns != PINTLE_FOREVER && UNLIKELY(!arm_deadline(wait, task, deadline_ns))) {
+        atomic_store_relaxed(&sleeper->claim, claim_word(wait->seq, WAKE_SELF));
+        guard_release(guard);
+        return WAKE_SELF;
+    }
+    atomic_store_relaxed(&task->waits_for, what);
+    wait->thread->left_guard = guard;
+    depart(wait->thread, LEFT_GUARDED);
+    atomic_store_relaxed(&task->waits_for, NULL);
+    if (deadline_ns != PINTLE_FOREVER) disarm_deadline(task);
+    return claim_reason(atomic_load_acquire(&sleeper->claim));
+}
+
+/* ---- Free ---- */
+
+int wait_begin(struct wait *wait, const char *what) {
+    int result = find_sleeper(wait, what);
+    if (result != 0) return result;
+    if (wait->thread != NULL) atomic_store_relaxed(&task_of_sleeper(wait->sleeper)->waits_for, what);
+    atomic_store_relaxed(&wait->sleeper->park, 0);
+    wait->seq = claim_seq(atomic_load_relaxed(&wait->sleeper->claim)) + 1;
+    atomic_store_seq_cst(&wait->sleeper->claim, claim_word(wait->seq, WAKE_OPEN)); /* CANCEL: then the flag */
+    return 0;
 }
 
 /* True: the wait is over already, nobody else will end it. */
 static bool is_over_before_sleep(struct wait *wait, struct pintle_task *task, int64_t deadline_ns) {
-    enum wake_reason reason = WAKE_NONE;
+    enum wake_reason reason;
     uint64_t open = claim_word(wait->seq, WAKE_OPEN);
     if (atomic_load_seq_cst(&task->flags) & TASK_CANCELED) {
         reason = WAKE_CANCEL;
-    } else if (deadline_ns != PINTLE_FOREVER) {
-        task->timer.deadline_ns = clock_to_os(deadline_ns);
-        task->timer.seq = wait->seq;
-        task->timer.fire = deadline_fired;
-        struct processor *processor = thread_processor(wait->thread);
-        if (timer_start(processor_timers(processor), &task->timer) == 0) {
-            if (UNLIKELY(processor_is_lent(processor))) lend_timer_armed(processor);
-            return false;
-        }
+    } else if (deadline_ns == PINTLE_FOREVER || arm_deadline(wait, task, deadline_ns)) {
+        return false;
+    } else {
         reason = WAKE_SELF; /* no memory for the timer */
     }
-    return reason != WAKE_NONE && atomic_cas_acq_rel(&wait->sleeper->claim, &open, claim_word(wait->seq, reason));
+    return atomic_cas_acq_rel(&wait->sleeper->claim, &open, claim_word(wait->seq, reason));
 }
 
 enum wake_reason wait_finish(struct wait *wait, int64_t deadline_ns) {
-    enum wake_reason reason;
-    if (wait->thread == NULL) {
-        sleep_external(wait, deadline_ns);
-        reason = claim_reason(atomic_load_acquire(&wait->sleeper->claim));
-        external_give(wait->sleeper);
-        return reason;
-    }
+    if (wait->thread == NULL) return sleep_external(wait, deadline_ns);
     struct pintle_task *task = task_of_sleeper(wait->sleeper);
     if (!is_over_before_sleep(wait, task, deadline_ns)) {
         depart(wait->thread, LEFT_PARK);
-        if (atomic_load_acquire(&task->timer.heap) != NULL) timer_stop(&task->timer);
+        disarm_deadline(task);
     }
     atomic_store_relaxed(&task->waits_for, NULL);
     return claim_reason(atomic_load_acquire(&wait->sleeper->claim));
 }
 
 void wait_abandon(struct wait *wait) {
-    uint64_t open = claim_word(wait->seq, WAKE_OPEN);
-    if (!atomic_cas_acq_rel(&wait->sleeper->claim, &open, claim_word(wait->seq, WAKE_SELF))) {
+    if (claim_try(wait->sleeper, wait->seq, WAKE_SELF) == 0) {
         (void)wait_finish(wait, PINTLE_FOREVER); /* the winner is still at it */
     } else if (wait->thread == NULL) {
         external_give(wait->sleeper);
     }
+}
+
+/* ---- Queues ---- */
+
+static inline struct waiter *first_of(const struct waiters *waiters) { return atomic_load_relaxed(&waiters->first); }
+static inline void set_first(struct waiters *waiters, struct waiter *waiter) {
+    atomic_store_relaxed(&waiters->first, waiter);
+}
+
+void waiters_push(struct waiters *waiters, struct waiter *waiter) {
+    waiter->next = NULL;
+    waiter->queued = true;
+    if (first_of(waiters) == NULL) {
+        waiter->previous = NULL;
+        set_first(waiters, waiter);
+    } else {
+        waiter->previous = waiters->last;
+        waiters->last->next = waiter;
+    }
+    waiters->last = waiter;
+}
+
+void waiters_push_first(struct waiters *waiters, struct waiter *waiter) {
+    struct waiter *first = first_of(waiters);
+    waiter->next = first;
+    waiter->previous = NULL;
+    waiter->queued = true;
+    if (first != NULL) {
+        first->previous = waiter;
+    } else {
+        waiters->last = waiter;
+    }
+    set_first(waiters, waiter);
+}
+
+static inline void take_first(struct waiters *waiters, struct waiter *first) {
+    set_first(waiters, first->next);
+    if (first->next != NULL) first->next->previous = NULL;
+    first->queued = false;
+}
+
+void waiters_remove(struct waiters *waiters, struct waiter *waiter) {
+    if (!waiter->queued) return;
+    if (waiter->previous == NULL) {
+        take_first(waiters, waiter);
+        return;
+    }
+    waiter->queued = false;
+    waiter->previous->next = waiter->next;
+    if (waiter->next != NULL) {
+        waiter->next->previous = waiter->previous;
+    } else {
+        waiters->last = waiter->previous;
+    }
+}
+
+/* Under its guard nobody else can claim a guarded wait. */
+static inline bool is_open_guarded(const struct waiter *waiter) {
+    uint64_t claim = atomic_load_relaxed(&waiter->wait.sleeper->claim);
+    return claim_seq(claim) == waiter->wait.seq && claim_reason(claim) == WAKE_OPEN;
+}
+
+struct waiter *waiters_first(struct waiters *waiters) {
+    struct waiter *waiter;
+    while ((waiter = first_of(waiters)) != NULL && !is_open_guarded(waiter)) take_first(waiters, waiter);
+    return waiter;
+}
+
+struct waiter *waiters_claim_first(struct waiters *waiters) {
+    struct waiter *waiter;
+    while ((waiter = first_of(waiters)) != NULL) {
+        struct sleeper *sleeper = waiter->wait.sleeper;
+        uint64_t seq = waiter->wait.seq, open = claim_word(seq, WAKE_OPEN), won = claim_word(seq, WAKE_EVENT);
+        take_first(waiters, waiter);
+        if (!waiter->guarded) {
+            if (atomic_cas_acq_rel(&sleeper->claim, &open, won)) return waiter;
+        } else if (is_open_guarded(waiter)) {
+            atomic_store_relaxed(&sleeper->claim, won);
+            return waiter;
+        }
+    }
+    return NULL;
+}
+
+struct waiter *waiters_claim_all(struct waiters *waiters, int status) {
+    struct waiter *first = NULL, *last = NULL, *waiter;
+    while ((waiter = waiters_claim_first(waiters)) != NULL) {
+        waiter->status = status;
+        waiter->next = NULL;
+        if (first == NULL) {
+            first = waiter;
+        } else {
+            last->next = waiter;
+        }
+        last = waiter;
+    }
+    return first;
 }
 
 /* ---- Wakers ---- */
@@ -163,10 +333,31 @@ static void wake_claimed(struct sleeper *sleeper) {
     }
 }
 
+void waiter_wake(struct waiter *waiter) {
+    struct sleeper *sleeper = waiter->wait.sleeper;
+    if (LIKELY(waiter->guarded && !sleeper->external)) {
+        make_runnable(sleeper); /* it has released the guard after it had left */
+    } else {
+        wake_claimed(sleeper);
+    }
+}
+
+void waiters_wake_chain(struct waiter *first) {
+    while (first != NULL) {
+        struct waiter *next = first->next; /* woken, its frame may go */
+        waiter_wake(first);
+        first = next;
+    }
+}
+
 bool sleeper_wake(struct sleeper *sleeper, uint64_t seq, enum wake_reason reason) {
-    uint64_t open = claim_word(seq, WAKE_OPEN);
-    if (!atomic_cas_acq_rel(&sleeper->claim, &open, claim_word(seq, reason))) return false;
-    wake_claimed(sleeper);
+    uint64_t claim = claim_try(sleeper, seq, reason);
+    if (claim == 0) return false;
+    if (claim & CLAIM_GUARDED) {
+        make_runnable(sleeper); /* external ones claim for themselves */
+    } else {
+        wake_claimed(sleeper);
+    }
     return true;
 }
 
@@ -181,17 +372,27 @@ uint64_t sleeper_join_word(const struct wait *wait) {
 
 void sleeper_wake_joiner(uint64_t join) {
     struct sleeper *sleeper = (struct sleeper *)(uintptr_t)(join >> JOIN_SEQ_BITS << 6);
-    uint64_t claim = atomic_load_acquire(&sleeper->claim), seq = claim >> REASON_BITS;
+    uint64_t seq = claim_seq(atomic_load_acquire(&sleeper->claim));
     /* The seq from the word, never the sleeper's current one: it may wait for something else by now. */
     if (((seq ^ join) & ((1u << JOIN_SEQ_BITS) - 1)) != 0) return;
     sleeper_wake(sleeper, seq, WAKE_EVENT);
 }
 
+static bool cancel_wait(struct sleeper *sleeper) {
+    uint64_t claim = atomic_load_seq_cst(&sleeper->claim);
+    if (claim_reason(claim) != WAKE_OPEN) return false;
+    if (!(claim & CLAIM_MASKED)) sleeper_wake(sleeper, claim_seq(claim), WAKE_CANCEL);
+    return true;
+}
+
 static void cancel_one(struct pintle_task *task) {
-    uint64_t claim;
+    struct sleeper *sleeper = &task->sleeper;
+    struct guard *guard;
     atomic_fetch_or_explicit(&task->flags, TASK_CANCELED, memory_order_seq_cst);
-    claim = atomic_load_seq_cst(&task->sleeper.claim);
-    if (claim_reason(claim) == WAKE_OPEN) sleeper_wake(&task->sleeper, claim >> REASON_BITS, WAKE_CANCEL);
+    if (cancel_wait(sleeper) || (guard = atomic_load_seq_cst(&sleeper->guard)) == NULL) return;
+    guard_acquire(guard); /* it may be on its way into a guarded wait */
+    guard_release(guard);
+    cancel_wait(sleeper);
 }
 
 void wait_cancel_all(void) { stack_each_task(cancel_one); }

@@ -19,6 +19,7 @@
 #include <sanitizer/tsan_interface.h>
 
 void arch_switch_bare(struct pintle_task *from, struct pintle_task *to, struct thread *thread);
+void arch_switch_alike_bare(struct pintle_task *from, struct pintle_task *to, struct thread *thread);
 void arch_switch_loop_bare(struct pintle_task *from, struct thread *thread);
 NORETURN void arch_resume_bare(struct pintle_task *to, struct thread *thread);
 NORETURN void arch_abandon_to_loop_bare(struct thread *thread);
@@ -97,6 +98,12 @@ static struct sanitize_context *left_by(struct pintle_task *task, const struct t
 void arch_switch(struct pintle_task *from, struct pintle_task *to, struct thread *thread) {
     go_to_task(left_by(from, thread), to);
     arch_switch_bare(from, to, thread);
+    arrive(&from->sanitize);
+}
+
+void arch_switch_alike(struct pintle_task *from, struct pintle_task *to, struct thread *thread) {
+    go_to_task(left_by(from, thread), to);
+    arch_switch_alike_bare(from, to, thread);
     arrive(&from->sanitize);
 }
 

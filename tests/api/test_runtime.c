@@ -417,7 +417,8 @@ static void hook_calls(void *user) {
     atomic_fetch_add((atomic_uint *)user, 1);
 }
 static int hook_calls_main(void *arg) {
-    while (atomic_load((atomic_uint *)arg) == 0) pintle_yield(); /* else the run may end before its first thread begins */
+    while (atomic_load((atomic_uint *)arg) == 0)
+        pintle_yield(); /* else the run may end before its first thread begins */
     return 0;
 }
 

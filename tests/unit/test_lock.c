@@ -1,12 +1,12 @@
-/* test_lock.c: the short lock: exclusion, also when its holders are long and its waiters sleep; ranks in debug builds. */
+/* test_lock.c: the short lock and the guards: exclusion, also when its holders are long and its waiters sleep; ranks in debug builds. */
 #include "api/api_helpers.h"
 
-#include "lock.h"
+#include "guard.h"
 
 typedef struct shared {
     struct lock lock;
     uint32_t word;
-    bool bare;
+    bool guarded;
     unsigned threads, rounds;
     int64_t hold_ns;
     volatile uint64_t plain; /* two words that only the holder may see differ */
@@ -15,14 +15,14 @@ typedef struct shared {
 } shared;
 
 static void take(shared *s) {
-    if (s->bare)
-        lock_word_acquire(&s->word);
+    if (s->guarded)
+        guard_acquire(guard_of(&s->word));
     else
         lock_acquire(&s->lock);
 }
 static void give(shared *s) {
-    if (s->bare)
-        lock_word_release(&s->word);
+    if (s->guarded)
+        guard_release(guard_of(&s->word));
     else
         lock_release(&s->lock);
 }
@@ -39,8 +39,8 @@ static void shared_thread(void *arg) {
         give(s);
     }
 }
-static void share(bool bare, unsigned threads, unsigned rounds, int64_t hold_ns) {
-    shared s = {.bare = bare, .threads = threads, .rounds = rounds, .hold_ns = hold_ns};
+static void share(bool guarded, unsigned threads, unsigned rounds, int64_t hold_ns) {
+    shared s = {.guarded = guarded, .threads = threads, .rounds = rounds, .hold_ns = hold_ns};
     helper_thread handles[8];
     lock_init(&s.lock, RANK_LEAF);
     for (unsigned i = 0; i < threads; i++) ck_assert(helper_thread_start(&handles[i], shared_thread, &s));
@@ -50,7 +50,7 @@ static void share(bool bare, unsigned threads, unsigned rounds, int64_t hold_ns)
     ck_assert_uint_eq(s.torn, 0);
     ck_assert_uint_eq(s.crowded, 0);
     ck_assert_uint_eq(s.lock.word, 0);
-    ck_assert_uint_eq(s.word, 0);
+    ck_assert_uint_eq(guard_of(&s.word)->word, 0);
 }
 
 CASE(lock_keeps_eight_threads_apart) {
@@ -72,20 +72,26 @@ CASE(lock_initialised_statically_is_free) {
     ck_assert_uint_eq(lock.word, 0);
 }
 
+CASE(guards_of_neighbours_differ) {
+    uint64_t neighbours[8];
+    for (int i = 1; i < 8; i++) ck_assert(guard_of(&neighbours[i]) != guard_of(&neighbours[i - 1]));
+    ck_assert(guard_of(&neighbours[0]) == guard_of(&neighbours[0]));
+}
+
 CASE(locks_in_rising_rank_may_be_held_together) {
     struct lock low, high;
-    uint32_t object = 0, second = 0;
+    struct guard *object = &guard_table[1], *second = &guard_table[2];
     lock_init(&low, RANK_RUNTIME);
     lock_init(&high, RANK_SCHED);
     lock_acquire(&low);
-    lock_word_acquire(&object);
-    lock_word_acquire(&second); /* objects alone may be equal in rank */
+    guard_acquire(object);
+    guard_acquire(second); /* guards alone may be equal in rank */
     lock_acquire(&high);
     lock_release(&high);
-    lock_word_release(&object);
-    lock_word_release(&second);
+    guard_release(object);
+    guard_release(second);
     lock_release(&low);
-    ck_assert_uint_eq(low.word | high.word | object | second, 0);
+    ck_assert_uint_eq(low.word | high.word | object->word | second->word, 0);
 }
 
 #if defined(PINTLE_DEBUG_CHECKS)

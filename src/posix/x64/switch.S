@@ -5,7 +5,8 @@
  *
  * A task that is not running, high to low:      [return address][rbp][rbx][r15][r14][r13][r12] <- task->sp
  * arch_switch is tail-called and goes back by an indirect jump, which is predicted by where it is, not by a return stack
- * that belongs to another task. */
+ * that belongs to another task. arch_switch_alike returns instead: where both tasks wait in the same functions, the return stack
+ * of one fits the other. */
 #include "../../layout.h"
 
     .text
@@ -23,15 +24,19 @@
     movq    %rsp, TASK_SP(%rdi)
 .endm
 
-/* Resumes the task whose stack pointer has been loaded. */
-.macro resume_task
-    movq    48(%rsp), %rax
+.macro restore_registers
     movq    40(%rsp), %rbp
     movq    32(%rsp), %rbx
     movq    24(%rsp), %r15
     movq    16(%rsp), %r14
     movq    8(%rsp), %r13
     movq    0(%rsp), %r12
+.endm
+
+/* Resumes the task whose stack pointer has been loaded. */
+.macro resume_task
+    movq    48(%rsp), %rax
+    restore_registers
     addq    $56, %rsp
     jmp     *%rax
 .endm
@@ -52,6 +57,25 @@ arch_switch:
     resume_task
     .cfi_endproc
     .size   arch_switch, . - arch_switch
+
+/* void arch_switch_alike(from = rdi, to = rsi, thread = rdx) */
+    .globl  arch_switch_alike
+    .hidden arch_switch_alike
+    .type   arch_switch_alike, @function
+    .p2align 4
+arch_switch_alike:
+    .cfi_startproc
+    save_task
+    movq    TASK_SP(%rsi), %rsp     /* aligned to 16 less 8: the call aligns it */
+    movq    %rdx, %rdi
+    subq    $8, %rsp
+    call    arrived                 /* on the new task's stack; only now may others see `from` */
+    addq    $8, %rsp
+    restore_registers
+    addq    $48, %rsp
+    ret
+    .cfi_endproc
+    .size   arch_switch_alike, . - arch_switch_alike
 
 /* void arch_switch_loop(from = rdi, thread = rsi) */
     .globl  arch_switch_loop

@@ -5,7 +5,7 @@
  *
  * A task that is not running, high to low:
  *   [return address][8 unused][r15 r14 r13 r12 rsi rdi rbp rbx][xmm15 … xmm6] <- task->sp, aligned to 16
- * arch_switch is tail-called and goes back by an indirect jump: see the POSIX one. */
+ * arch_switch is tail-called and goes back by an indirect jump, arch_switch_alike by a return: see the POSIX one. */
 #include "registers.inc"
 #include "teb.inc"
 
@@ -35,6 +35,25 @@ arch_switch:
     call    arrived                 /* on the new task's stack; only now may others see `from` */
     addq    $32, %rsp
     resume_task
+    .seh_endproc
+
+/* void arch_switch_alike(from = rcx, to = rdx, thread = r8) */
+    .globl  arch_switch_alike
+    .p2align 4
+    .seh_proc arch_switch_alike
+arch_switch_alike:
+    save_registers SAVED_BYTES, 0
+    movq    %rsp, TASK_SP(%rcx)
+    teb_keep_task %rcx, %rax, %eax
+    teb_put_task %rdx, %rax, %eax, %xmm0
+    movq    TASK_SP(%rdx), %rsp
+    movq    %r8, %rcx
+    subq    $32, %rsp
+    call    arrived                 /* on the new task's stack; only now may others see `from` */
+    addq    $32, %rsp
+    restore_registers 0
+    addq    $SAVED_BYTES, %rsp
+    ret
     .seh_endproc
 
 /* void arch_switch_loop(from = rcx, thread = rdx) */

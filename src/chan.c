@@ -1,0 +1,257 @@
+/* chan.c: channels.
+ *
+ * A channel is a ring of slots and two queues of waiters. Receivers wait only while the ring is empty, senders only while it
+ * is full (an unbuffered channel's ring is both). So:
+ *
+ *              a receiver waits          else, room           else
+ *   send       item straight to it       into the ring        waits, its item stays where it is
+ *              items in the ring         else, a sender waits else
+ *   receive    the oldest; a sender's    straight from it     waits, naming where the item is to go
+ *              item takes its place
+ *
+ * All of it is decided under the channel's guard. The other side is claimed there, off the queue; the item is copied between
+ * the two after the guard was released, since who was claimed stays until it is woken. A woken task becomes the processor's
+ * next one: if the waker waits in its turn, the switch goes straight there.
+ * Atomic steps: 1 for an operation that need not wait; 1 more, in the scheduler, for each switch.
+ *
+ * NULL channels: a wait that nobody ends but its deadline.
+ * Threads: any. Locks: the channel's guard. Order: what is read without it is a hint. Drawn from Go's channels.
+ * Tests: tests/api/test_chan.c, tests/stress/test_chan.c, tests/model/chan.pml. */
+#include "chan.h"
+
+#include "clock.h"
+#include "error.h"
+#include "memory.h"
+#include "panic.h"
+
+int pintle_chan_new(pintle_chan **out, size_t item_bytes, size_t capacity) {
+    size_t record = (sizeof(struct pintle_chan) + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE;
+    struct pintle_chan *c;
+    if (out == NULL) return error_set(PINTLE_EINVAL, 0, "pintle_chan_new: out is NULL");
+    *out = NULL;
+    if (item_bytes != 0 && capacity > (PTRDIFF_MAX - record) / item_bytes) {
+        return error_set(PINTLE_EINVAL, 0, "pintle_chan_new: %zu items of %zu bytes are more than memory can be",
+                         capacity, item_bytes);
+    }
+    c = memory_alloc_aligned(record + item_bytes * capacity);
+    if (c == NULL) {
+        return error_set(PINTLE_ENOMEM, 0, "pintle_chan_new: no memory for %zu items of %zu bytes", capacity,
+                         item_bytes);
+    }
+    memset(c, 0, sizeof *c);
+    c->item_bytes = item_bytes;
+    c->capacity = capacity;
+    c->slots = (char *)c + record;
+    atomic_store_relaxed(&c->references, 1);
+    *out = c;
+    return 0;
+}
+
+void pintle_chan_retain(pintle_chan *c) {
+    if (c != NULL) atomic_add_relaxed(&c->references, 1);
+}
+
+void pintle_chan_free(pintle_chan *c) {
+    if (c == NULL || atomic_fetch_sub_explicit(&c->references, 1, memory_order_acq_rel) != 1) return;
+    if (waiters_any(&c->receivers) || waiters_any(&c->senders)) {
+        panic("pintle_chan_free: somebody waits in the channel: close it first");
+    }
+    memory_free_aligned(c);
+}
+
+size_t pintle_chan_count(const pintle_chan *c) { return c != NULL ? atomic_load_relaxed(&c->count) : 0; }
+size_t pintle_chan_capacity(const pintle_chan *c) { return c != NULL ? c->capacity : 0; }
+bool pintle_chan_is_closed(const pintle_chan *c) { return c != NULL && atomic_load_acquire(&c->closed); }
+
+/* ---- Under the guard ---- */
+
+static inline void copy_item(void *to, const void *from, size_t item_bytes) {
+    if (to == NULL) return;
+    if (item_bytes == sizeof(uint64_t)) {
+        memcpy(to, from, sizeof(uint64_t)); /* one instruction each way */
+    } else if (item_bytes == sizeof(uint32_t)) {
+        memcpy(to, from, sizeof(uint32_t));
+    } else if (item_bytes != 0) {
+        memcpy(to, from, item_bytes);
+    }
+}
+
+static inline char *slot_at(const struct pintle_chan *c, size_t index) { return c->slots + index * c->item_bytes; }
+static inline size_t after(const struct pintle_chan *c, size_t index) {
+    return index + 1 == c->capacity ? 0 : index + 1;
+}
+
+static inline void set_count(struct pintle_chan *c, size_t count) { atomic_store_relaxed(&c->count, count); }
+
+static inline int send_locked(struct pintle_chan *c, const void *item, struct chan_wake *out_wake) {
+    size_t count = atomic_load_relaxed(&c->count);
+    out_wake->waiter = NULL;
+    if (UNLIKELY(atomic_load_relaxed(&c->closed))) return PINTLE_ECLOSED;
+    if (waiters_any(&c->receivers) && (out_wake->waiter = waiters_claim_first(&c->receivers)) != NULL) {
+        out_wake->waiter->status = 0;
+        out_wake->to = out_wake->waiter->item;
+        out_wake->from = item;
+        return 0;
+    }
+    if (count == c->capacity) return CHAN_WOULD_WAIT;
+    copy_item(slot_at(c, c->tail), item, c->item_bytes);
+    c->tail = after(c, c->tail);
+    set_count(c, count + 1);
+    return 0;
+}
+
+static inline int recv_locked(struct pintle_chan *c, void *out_item, struct chan_wake *out_wake) {
+    size_t count = atomic_load_relaxed(&c->count);
+    struct waiter *sender = NULL;
+    if (waiters_any(&c->senders) && (sender = waiters_claim_first(&c->senders)) != NULL) sender->status = 0;
+    out_wake->waiter = sender;
+    if (count != 0) {
+        copy_item(out_item, slot_at(c, c->head), c->item_bytes);
+        c->head = after(c, c->head);
+        if (LIKELY(sender == NULL)) {
+            set_count(c, count - 1);
+        } else {
+            copy_item(slot_at(c, c->tail), sender->item,
+                      c->item_bytes); /* the ring was full: it is the slot just read */
+            c->tail = after(c, c->tail);
+            out_wake->to = NULL;
+        }
+        return 0;
+    }
+    if (sender != NULL) {
+        out_wake->to = out_item;
+        out_wake->from = sender->item;
+        return 0;
+    }
+    if (!atomic_load_relaxed(&c->closed)) return CHAN_WOULD_WAIT;
+    if (out_item != NULL) memset(out_item, 0, c->item_bytes);
+    return PINTLE_ECLOSED;
+}
+
+static inline void deliver(const struct chan_wake *wake, size_t item_bytes) {
+    if (wake->waiter == NULL) return;
+    copy_item(wake->to, wake->from, item_bytes);
+    waiter_wake(wake->waiter);
+}
+
+int chan_send_locked(struct pintle_chan *c, const void *item, struct chan_wake *out_wake) {
+    return send_locked(c, item, out_wake);
+}
+int chan_recv_locked(struct pintle_chan *c, void *out_item, struct chan_wake *out_wake) {
+    return recv_locked(c, out_item, out_wake);
+}
+void chan_deliver(const struct chan_wake *wake, size_t item_bytes) { deliver(wake, item_bytes); }
+
+/* ---- Sending and receiving ---- */
+
+static COLD int closed_error(const char *function) {
+    return error_set(PINTLE_ECLOSED, 0, "%s: the channel is closed", function);
+}
+
+static COLD int wait_on_null(int64_t deadline_ns, const char *function) {
+    struct wait wait;
+    int result;
+    if (deadline_ns == PINTLE_NOWAIT) return wait_result(WAKE_DEADLINE, deadline_ns, function);
+    if ((result = wait_begin(&wait, function)) != 0) return result;
+    return wait_result(wait_finish(&wait, deadline_ns), deadline_ns, function);
+}
+
+/* Waits in the queue of those that do the same; prepared and under the guard, which is released. */
+static inline int wait_turn(struct waiters *waiters, struct waiter *waiter, struct guard *guard, int64_t deadline_ns,
+                            const char *function) {
+    enum wake_reason reason;
+    waiters_push(waiters, waiter);
+    reason = wait_guarded(waiter, guard, function, deadline_ns, WAIT_CANCELABLE);
+    if (LIKELY(reason == WAKE_EVENT)) return LIKELY(waiter->status == 0) ? 0 : closed_error(function);
+    guard_acquire(guard);
+    waiters_remove(waiters, waiter);
+    guard_release(guard);
+    return wait_result(reason, deadline_ns, function);
+}
+
+int pintle_chan_send(pintle_chan *c, const void *item, int64_t deadline_ns) {
+    static const char function[] = "pintle_chan_send";
+    struct guard *guard = guard_of(c);
+    struct chan_wake wake;
+    struct waiter waiter;
+    bool waits;
+    int result = deadline_check(deadline_ns, function);
+    if (UNLIKELY(result != 0)) return result;
+    if (UNLIKELY(c == NULL)) return wait_on_null(deadline_ns, function);
+    if (UNLIKELY(item == NULL && c->item_bytes != 0))
+        return error_set(PINTLE_EINVAL, 0, "%s: the item is NULL", function);
+    waits = !chan_may_send(c);
+    if (waits && deadline_ns == PINTLE_NOWAIT) return wait_result(WAKE_DEADLINE, deadline_ns, function);
+    for (;;) {
+        if (waits && UNLIKELY((result = wait_prepare(&waiter.wait, guard, function)) != 0)) return result;
+        guard_acquire(guard);
+        result = send_locked(c, item, &wake);
+        if (result != CHAN_WOULD_WAIT) break;
+        if (waits) {
+            waiter.item = (void *)(uintptr_t)item;
+            return wait_turn(&c->senders, &waiter, guard, deadline_ns, function);
+        }
+        guard_release(guard); /* others were faster */
+        if (deadline_ns == PINTLE_NOWAIT) return wait_result(WAKE_DEADLINE, deadline_ns, function);
+        waits = true;
+    }
+    size_t item_bytes = c->item_bytes;
+    guard_release(guard);
+    deliver(&wake, item_bytes);
+    if (waits) wait_unprepare(&waiter.wait);
+    return LIKELY(result == 0) ? 0 : closed_error(function);
+}
+
+int pintle_chan_recv(pintle_chan *c, void *out_item, int64_t deadline_ns) {
+    static const char function[] = "pintle_chan_recv";
+    struct guard *guard = guard_of(c);
+    struct chan_wake wake;
+    struct waiter waiter;
+    bool waits;
+    int result = deadline_check(deadline_ns, function);
+    if (UNLIKELY(result != 0)) return result;
+    if (UNLIKELY(c == NULL)) return wait_on_null(deadline_ns, function);
+    waits = !chan_may_recv(c);
+    if (waits && deadline_ns == PINTLE_NOWAIT) return wait_result(WAKE_DEADLINE, deadline_ns, function);
+    for (;;) {
+        if (waits && UNLIKELY((result = wait_prepare(&waiter.wait, guard, function)) != 0)) return result;
+        guard_acquire(guard);
+        result = recv_locked(c, out_item, &wake);
+        if (result != CHAN_WOULD_WAIT) break;
+        if (waits) {
+            waiter.item = out_item;
+            return wait_turn(&c->receivers, &waiter, guard, deadline_ns, function);
+        }
+        guard_release(guard); /* others were faster */
+        if (deadline_ns == PINTLE_NOWAIT) return wait_result(WAKE_DEADLINE, deadline_ns, function);
+        waits = true;
+    }
+    size_t item_bytes = c->item_bytes;
+    guard_release(guard);
+    deliver(&wake, item_bytes);
+    if (waits) wait_unprepare(&waiter.wait);
+    return LIKELY(result == 0) ? 0 : closed_error(function);
+}
+
+int pintle_chan_close(pintle_chan *c) {
+    struct guard *guard = guard_of(c);
+    struct waiter *receivers, *senders;
+    size_t item_bytes;
+    if (c == NULL) panic("pintle_chan_close was given a NULL channel");
+    item_bytes = c->item_bytes;
+    guard_acquire(guard);
+    if (atomic_load_relaxed(&c->closed)) {
+        guard_release(guard);
+        return error_set(PINTLE_ECLOSED, 0, "pintle_chan_close: the channel is closed already");
+    }
+    receivers = waiters_claim_all(&c->receivers, PINTLE_ECLOSED);
+    senders = waiters_claim_all(&c->senders, PINTLE_ECLOSED);
+    atomic_store_release(&c->closed, true);
+    guard_release(guard);
+    for (struct waiter *waiter = receivers; waiter != NULL; waiter = waiter->next) {
+        if (waiter->item != NULL) memset(waiter->item, 0, item_bytes);
+    }
+    waiters_wake_chain(receivers);
+    waiters_wake_chain(senders);
+    return 0;
+}
