@@ -157,10 +157,11 @@ CASE(sem_posts_that_race_deadlines_are_not_lost) {
 static pintle_once once = PINTLE_ONCE_INIT;
 static atomic_uint once_runs, once_late;
 static atomic_bool once_over;
+static pintle_event once_goes_on = PINTLE_EVENT_INIT;
 static void run_once(void *arg) {
     (void)arg;
     atomic_fetch_add(&once_runs, 1);
-    MUST_BE(pintle_sleep(PINTLE_MS(3)), 0);
+    MUST_BE(pintle_event_wait(&once_goes_on, PINTLE_FOREVER), 0);
     atomic_store(&once_over, true);
 }
 static void do_once(void *arg) {
@@ -181,10 +182,13 @@ static int once_main(void *arg) {
     once = (pintle_once)PINTLE_ONCE_INIT;
     once_runs = once_late = 0;
     once_over = false;
+    pintle_event_reset(&once_goes_on);
     MUST_BE(pintle_spawn(&tasks[100], do_once, arg), 0);
     while (atomic_load(&once_runs) == 0) pintle_yield();
     do_once_impatiently(arg);
     MUST_BE(helper_spawn_all(tasks, 100, do_once, arg), 0);
+    pintle_yield();
+    pintle_event_set(&once_goes_on);
     MUST_BE(helper_join_all(tasks, 101), 0);
     MUST_BE(once_runs, 1);
     MUST_BE(once_late, 1);
