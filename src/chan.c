@@ -16,7 +16,7 @@
  *
  * NULL channels: a wait that nobody ends but its deadline.
  * Threads: any. Locks: the channel's guard. Order: what is read without it is a hint. Drawn from Go's channels.
- * Tests: tests/api/test_chan.c, tests/stress/test_chan.c, tests/model/chan.pml. */
+ * Tests: tests/api/test_chan.c, tests/stress/test_chan.c, tests/model/guarded.pml. */
 #include "chan.h"
 
 #include "clock.h"

@@ -7,7 +7,8 @@
  *   4 The other waiters are taken off their queues.
  * The waiter that was served is the one whose status was written.
  *
- * Threads: any. Locks: guards. Drawn from Go's select. Tests: tests/api/test_select.c, tests/stress/test_chan.c. */
+ * Threads: any. Locks: guards. Drawn from Go's select. Tests: tests/api/test_select.c, tests/stress/test_chan.c,
+ * tests/model/select.pml. */
 #include "chan.h"
 #include "clock.h"
 #include "error.h"

@@ -23,7 +23,7 @@
  * it takes that (a full fence). A canceller that sees the guard and no open claim takes the guard, and looks again.
  *
  * A thread that is no task waits with an external sleeper, on the word `park` itself.
- * Threads: any. Tests: tests/api/test_event.c, test_sleep.c, test_chan.c, test_mutex.c; tests/model. */
+ * Threads: any. Tests: tests/api/test_event.c, test_sleep.c, test_chan.c, test_mutex.c; tests/model/guarded.pml, saved.pml. */
 #ifndef PINTLE_SRC_WAIT_H
 #define PINTLE_SRC_WAIT_H
 

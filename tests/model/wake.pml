@@ -2,7 +2,8 @@
  *
  * Models   wake_if_idle, sched_wake, ready_global, a push to the own ring, find_task (with a batch from the global queue),
  *          steal, stop_searching, park_idle; the monitor's rounds, its sleeps LONG and FOREVER, monitor_wake.
- * Simpler  Each processor has one thread, so a spare is never missing. A long sleep has no time limit at all: nothing
+ * Simpler  NEXT is left out: a push that may do without a wake-up, and leaves it to the monitor's timed round.
+ *          Each processor has one thread, so a spare is never missing. A long sleep has no time limit at all: nothing
  *          depends on it. Short sleeps end by themselves.
  * Proves   No lost wake-up: with each task run once, nothing is left, though a task waits in plain code, processor and
  *          all, for the one it has just made (deadlock is the error), and though the monitor sleeps.
