@@ -24,6 +24,7 @@
  * Tests: tests/api/test_call.c, tests/stress/test_calls.c. */
 #include "call.h"
 
+#include "lend.h"
 #include "panic.h"
 #include "scheduler.h"
 
@@ -67,27 +68,29 @@ static void mark_learn(const void *fn, int64_t took_ns) {
 
 /* ---- Leaving ---- */
 
-/* LEAVE a, b: the thread is OUT and holds no processor. `old` is the one it had, if any. */
-static void regain(struct thread *thread, struct processor *old) {
+/* LEAVE a, b: the thread is OUT and holds no processor. `old` is the one it had, if any. True: it was lent one. */
+static bool regain(struct thread *thread, struct processor *old, bool urgent) {
     struct thread *waiter = NULL;
-    struct processor *processor = NULL;
+    struct processor *processor = NULL, *lent = NULL;
     atomic_add_relaxed(&sched.slow_leaves, 1);
     if (sched_phase() != PHASE_EXITING) {
         lock_acquire(&sched.lock);
         processor = idle_take_locked(old, &waiter);
         if (waiter != NULL) spare_put_locked(waiter);
+        if (processor == NULL && urgent) processor = lent = lend_urgent_locked(thread, old);
         lock_release(&sched.lock);
     }
     if (processor != NULL) {
         thread_hold(thread, processor);
         errors_put_back(thread, thread->task);
-        return;
+        return lent != NULL;
     }
     errors_put_back(thread, thread->task); /* depart saves them */
     depart(thread, LEFT_QUEUE);
+    return false;
 }
 
-void call_leave_for(struct thread *thread, const void *fn) {
+bool call_leave_for(struct thread *thread, const void *fn, bool urgent) {
     for (;;) {
         uint64_t word = atomic_load_acquire(&thread->call);
         struct processor *processor;
@@ -104,10 +107,10 @@ void call_leave_for(struct thread *thread, const void *fn) {
         }
         atomic_store_relaxed(&thread->processor, NULL);
         if (!atomic_cas_acq_rel(&thread->call, &word, (word | CALL_FLAGS_MASK) + 1)) continue;
-        regain(thread, processor);
-        return;
+        return regain(thread, processor, urgent);
     }
-    if (atomic_load_relaxed(&thread->attention) & ATTENTION_YIELD) depart(thread, LEFT_YIELD);
+    if (!urgent && (atomic_load_relaxed(&thread->attention) & ATTENTION_YIELD) != 0) depart(thread, LEFT_YIELD);
+    return false;
 }
 
 void call_leave(struct thread *thread) {
@@ -115,7 +118,7 @@ void call_leave(struct thread *thread) {
     if (UNLIKELY(task->pending != NULL)) {
         atomic_fetch_and_explicit(&thread->attention, ~(uint32_t)ATTENTION_PANIC, memory_order_relaxed);
     }
-    call_leave_for(thread, ((const struct call_block *)thread->stack_top)->fn);
+    call_leave_for(thread, ((const struct call_block *)thread->stack_top)->fn, false);
     if (UNLIKELY(task->pending != NULL)) panic_resume(task);
 }
 

@@ -28,7 +28,9 @@
 #include "call.h"
 #include "deadlock.h"
 #include "error.h"
+#include "lend.h"
 #include "panic.h"
+#include "pintle/errno.h"
 #include "scheduler.h"
 #include "stack.h"
 
@@ -77,12 +79,18 @@ void callback_discard(struct thread *thread, const struct callback *to) {
 
 /* ---- What the assembly leaves to C ---- */
 
+static bool is_urgent(const struct pintle_thunk *thunk) { return (thunk->flags & PINTLE_THUNK_URGENT) != 0; }
+
 /* LEAVE, slowly: on the task's stack, which may be left and come back to. */
 void callback_leave(struct callback *callback) {
-    call_leave_for(callback->thread, ((struct call_block *)callback->stack_top)->fn);
+    const void *fn = ((struct call_block *)callback->stack_top)->fn;
+    if (call_leave_for(callback->thread, fn, is_urgent(callback->thunk))) callback->was_away = 1; /* not kept: given back */
 }
 
-void callback_enter_away(struct callback *callback) { call_enter_away(callback->thread); }
+void callback_enter_away(struct callback *callback) {
+    lend_urgent_end(callback->thread);
+    call_enter_away(callback->thread);
+}
 
 /* The thunk is not open, or a panic is pending. */
 uintptr_t callback_refused(struct callback *callback) {
@@ -142,7 +150,7 @@ static uintptr_t callback_in_place(struct callback *callback, struct thread *thr
     slot_set(thread, thunk);
     thread->callback = callback;
     thread->pins_auto++;
-    if (in_section) call_leave(thread);
+    if (in_section) call_leave_for(thread, NULL, is_urgent(thunk));
     if (task->pending != NULL || atomic_load_acquire(&thunk->state) != THUNK_OPEN) {
         in.result = callback_refused(callback);
     } else {
@@ -154,7 +162,7 @@ static uintptr_t callback_in_place(struct callback *callback, struct thread *thr
         callback_run_deferred(callback);
     }
     if (thread_self() != thread || thread->callback != callback) callback_misplaced(callback);
-    if (in_section) call_enter_away(thread);
+    if (in_section) callback_enter_away(callback);
     thread->pins_auto--;
     record_leave(thread, callback);
     return in.result;
@@ -166,6 +174,8 @@ struct attached {
     struct callback *callback;
     uintptr_t result;
     int code; /* why there is no result; 0: there is one */
+    int error_number;
+    uint32_t last_error;
 };
 
 static void attached_main(void *arg) {
@@ -178,10 +188,19 @@ static void attached_main(void *arg) {
         attached->result = thunk->fn(thunk->user, callback->args);
         attached->code = 0;
     }
+    attached->error_number = *pintle_errno_address();
+    attached->last_error = pintle_last_error();
+    if (is_urgent(thunk)) lend_urgent_end(callback->thread);
 }
 
-/* The OS thread of the record has ended. */
-static void attached_gone(void *record) { atomic_store_release(&((struct thread *)record)->owner_ended, 1); }
+/* The OS thread of the record has ended; the runtime may have stopped meanwhile, and the record is no more. */
+static void attached_gone(void *record) {
+    lock_acquire(&sched.lock);
+    for (struct thread *thread = sched.attached; thread != NULL; thread = thread->next) {
+        if (thread == record) atomic_store_release(&thread->owner_ended, 1);
+    }
+    lock_release(&sched.lock);
+}
 
 static void attached_free_locked(struct thread *thread) {
     os_attached_close(&thread->os);
@@ -247,7 +266,7 @@ static struct thread *attached_self(void) {
 }
 
 /* The thread and its task begin. A processor is taken if one is idle; else the task waits for one in the global queue. */
-static void attached_begin(struct thread *thread, struct pintle_task *task) {
+static void attached_begin(struct thread *thread, struct pintle_task *task, bool urgent) {
     struct thread *waiter = NULL;
     struct processor *processor;
     thread->reserved = task;
@@ -258,6 +277,7 @@ static void attached_begin(struct thread *thread, struct pintle_task *task) {
     lock_acquire(&sched.lock);
     processor = idle_take_locked(NULL, &waiter);
     if (waiter != NULL) spare_put_locked(waiter);
+    if (processor == NULL && urgent) processor = lend_urgent_locked(thread, NULL);
     if (processor == NULL) sched_push_global_locked(task);
     lock_release(&sched.lock);
     if (processor != NULL) {
@@ -306,13 +326,15 @@ static int attached_run(struct attached *attached) {
     }
     task_set_id(task, atomic_add_relaxed(&sched.tasks_spawned, 1) + 1);
     task->spawned_at = NULL;
+    task->saved_errno = attached->error_number;
+    task->saved_last_error = attached->last_error;
     task_set_name(task, "callback");
     atomic_store_relaxed(&task->flags, TASK_DETACHED);
     atomic_store_relaxed(&task->join, JOIN_DETACHED);
     slot_set(thread, attached->callback->thunk);
     attached->callback->thread = thread;
     attached->callback->task = task;
-    attached_begin(thread, task);
+    attached_begin(thread, task, is_urgent(attached->callback->thunk));
     arch_thread_run(thread);
     if (atomic_load_relaxed(&thread->call) == CALL_LEFT_BEHIND) return PINTLE_ECANCELED; /* nothing is ours any more */
     attached_end(thread);
@@ -320,8 +342,13 @@ static int attached_run(struct attached *attached) {
 }
 
 static uintptr_t callback_attached(struct callback *callback) {
-    struct attached attached = {.callback = callback, .code = PINTLE_ECANCELED};
+    struct attached attached = {.callback = callback,
+                                .code = PINTLE_ECANCELED,
+                                .error_number = *pintle_errno_address(),
+                                .last_error = pintle_last_error()};
     int code = attached_run(&attached);
+    pintle_last_error_set(attached.last_error); /* first: where there is none it is errno */
+    *pintle_errno_address() = attached.error_number;
     if (callback->thunk->flags & THUNK_PLAIN) return (uintptr_t)(intptr_t)code;
     return code == 0 ? attached.result : callback->thunk->closed_result;
 }
@@ -368,10 +395,12 @@ void pintle_thread_detach(void) {
     if (thread_self() != NULL || !attached_count_begin()) return;
     thread = os_attached();
     if (thread != NULL) {
+        struct thread **at = &sched.attached;
         os_attached_forget();
-        atomic_store_release(&thread->owner_ended, 1);
         lock_acquire(&sched.lock);
-        attached_sweep_locked();
+        while (*at != thread) at = &(*at)->next;
+        *at = thread->next;
+        attached_free_locked(thread);
         lock_release(&sched.lock);
     }
     attached_count_end();

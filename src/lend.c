@@ -10,6 +10,9 @@
  *   RECALL  (monitor) the beat of E's lender has moved. E in a call: RETAKE's CAS, to the pool.  E running: E->recall = 1 and
  *           its thread's attention; the loop tests it, gives ring and `next` to the global queue, and E to the pool; WAKE
  *           E's task may hold E by then: E does not come back, and counts as P's loan no more: P, held again, gets another
+ *   URGENT  a thunk says that its callback does not wait (PINTLE_THUNK_URGENT): where no processor is idle, the thread takes
+ *           E itself, at once. The callback's end gives it back; RECALL if it came to another thread before: the callback
+ *           has waited, or a call of its took long
  *   E with nothing to do goes to the pool by itself: idle and pool are the same for it (idle_put_locked).
  *
  * E shares the timer heap of the processor at the end of its chain of lenders, so nothing has to be merged when it goes.
@@ -42,6 +45,7 @@ void lend_end_locked(struct processor *lent) {
     if (lent->loan != NULL) ask_back(lent->loan); /* a lender that goes to the pool ends its own loan */
     lent->loan = NULL;
     lent->lender = NULL;
+    atomic_store_relaxed(&lent->borrower, NULL);
     sched.lent_computing -= lent->for_computing;
     sched.lent_now--;
     atomic_store_relaxed(&lent->recall, 0);
@@ -65,6 +69,20 @@ void lend_return(struct thread *thread, struct processor *lent) {
 
 /* ---- The monitor ---- */
 
+/* Out of the pool, for `lender`, whose timers it shares. */
+static void lend_first_locked(struct processor *lent, struct processor *lender, bool computes) {
+    sched.lent_pool = lent->next_lent;
+    lent->lender = lender;
+    lent->for_computing = computes;
+    atomic_store_relaxed(&lent->timers, processor_timers(lender));
+    sched.lent_computing += computes;
+    sched.lent_now++;
+    atomic_store_relaxed(&sched.lent_ever, atomic_load_relaxed(&sched.lent_ever) + 1);
+    if (lent->id >= atomic_load_relaxed(&sched.processors_used)) {
+        atomic_store_release(&sched.processors_used, lent->id + 1);
+    }
+}
+
 /* Takes a processor from the pool for the one that is held; NULL: a bound is reached, or no thread. */
 static struct processor *lend_locked(struct processor *lender, bool computes, struct thread **out_thread) {
     struct processor *lent = sched.lent_pool;
@@ -73,17 +91,8 @@ static struct processor *lend_locked(struct processor *lender, bool computes, st
     if (lender->loan != NULL && atomic_load_relaxed(&lender->loan->recall) == 0) return NULL;
     if (computes && sched.lent_computing >= sched.cpu_count) return NULL;
     if ((*out_thread = thread_reserve_locked(&bound)) == NULL) return NULL;
-    sched.lent_pool = lent->next_lent;
-    lent->lender = lender;
-    lent->for_computing = computes;
-    atomic_store_relaxed(&lent->timers, processor_timers(lender));
+    lend_first_locked(lent, lender, computes);
     lender->loan = lent;
-    sched.lent_computing += computes;
-    sched.lent_now++;
-    atomic_store_relaxed(&sched.lent_ever, atomic_load_relaxed(&sched.lent_ever) + 1);
-    if (lent->id >= atomic_load_relaxed(&sched.processors_used)) {
-        atomic_store_release(&sched.processors_used, lent->id + 1);
-    }
     return lent;
 }
 
@@ -98,11 +107,21 @@ static void recall(struct processor *lent, struct thread *thread) {
     processor_pass_on(lent); /* which gives its queue away, and it to the pool */
 }
 
+/* Lent for an urgent callback, and held by somebody else. */
+static bool has_strayed(struct processor *processor, const struct thread *thread) {
+    const struct thread *borrower = atomic_load_relaxed(&processor->borrower);
+    return borrower != NULL && borrower != thread;
+}
+
 void lend_look(struct processor *processor, struct thread *thread, int64_t now_ns, bool work) {
     uint64_t beat = beat_of(processor, thread);
     struct processor *loan, *lent = NULL;
     struct thread *reserved;
     bool computes;
+    if (has_strayed(processor, thread)) {
+        recall(processor, thread);
+        return;
+    }
     if (beat != processor->seen_beat || thread != processor->seen_thread) {
         processor->seen_beat = beat;
         processor->seen_thread = thread;
@@ -133,6 +152,23 @@ void lend_look(struct processor *processor, struct thread *thread, int64_t now_n
     lent = lend_locked(processor, computes, &reserved);
     lock_release(&sched.lock);
     if (lent != NULL) hand_over(lent, reserved);
+}
+
+/* ---- Urgent callbacks ---- */
+
+struct processor *lend_urgent_locked(struct thread *thread, struct processor *old) {
+    struct processor *lent = sched.lent_pool;
+    struct timer_heap *timers = processor_timers(old != NULL ? old : &sched.processors[0]);
+    if (lent == NULL) return NULL;
+    lend_first_locked(lent, CONTAINER_OF(timers, struct processor, own_timers), false);
+    atomic_store_relaxed(&lent->borrower, thread);
+    return lent;
+}
+
+void lend_urgent_end(struct thread *thread) {
+    struct processor *processor = thread_processor(thread);
+    if (processor != NULL && atomic_load_relaxed(&processor->borrower) == thread)
+        atomic_store_relaxed(&processor->recall, 1);
 }
 
 /* ---- Timers ---- */

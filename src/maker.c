@@ -201,9 +201,12 @@ static void join_ended(void) {
 }
 
 void attached_count_end(void) {
+    bool is_awaited;
     lock_acquire(&sched.lock);
     sched.live_count--;
+    is_awaited = sched_phase() == PHASE_EXITING; /* a stop that sets it later takes the lock later */
     lock_release(&sched.lock);
+    if (!is_awaited) return;
     atomic_add_seq_cst(&maker.ended, 1);
     os_wake_word_all(&maker.ended);
 }

@@ -39,6 +39,7 @@ struct processor {
     struct processor *lender; /* lend.c: of a lent processor; NULL: not lent */
     struct processor *loan;   /* the one lent for this one */
     struct processor *next_lent;
+    _Atomic(struct thread *) borrower; /* of one lent for an urgent callback: who may keep it; the monitor looks */
     struct thread *waiter; /* parked on the heap's first deadline while the processor is idle */
     struct timer_heap own_timers;
     /* The monitor's. */

@@ -16,6 +16,7 @@
 #include "panic.h"
 #include "scheduler.h"
 #include "stack.h"
+#include "thunk.h"
 #include "wait.h"
 
 enum { MOST_PROCESSORS = 1024, DEFAULT_LENT = 32, GRACE_MS = 1000, STUCK_MS = 20, EXIT_MS = 200, FIRST_TRIES = 6 };
@@ -441,13 +442,14 @@ void pintle_stats_get_sized(pintle_stats *out, size_t size) {
         stats.tasks_spawned = atomic_load_relaxed(&sched.tasks_spawned);
         stats.tasks_bytes = stack_bytes_held();
         stats.processors = sched.processor_count;
-        stats.attached = sched.attached_count;
         stats.processors_idle = atomic_load_relaxed(&sched.idle_count);
         lock_acquire(&sched.lock);
         stats.threads = sched.thread_count;
         stats.threads_spare = sched.spare_count;
         stats.lent_now = sched.lent_now;
+        stats.attached = sched.attached_count;
         lock_release(&sched.lock);
+        stats.thunks = thunks_live();
         stats.threads_started = atomic_load_relaxed(&sched.threads_started);
         stats.threads_refused = atomic_load_relaxed(&sched.threads_refused);
         stats.calls_abandoned = atomic_load_relaxed(&sched.calls_abandoned);

@@ -181,8 +181,9 @@ void monitor_wake(void);
 
 /* Takes a processor back after a slow call, or queues the calling task for one. */
 void call_leave(struct thread *thread);
-/* The same for a callback from a call of fn: what is pending stays. */
-void call_leave_for(struct thread *thread, const void *fn);
+/* The same for a callback from a call of fn: what is pending stays. An urgent one does not wait where a processor can be
+ * lent; true: it was, and lend_urgent_end is due. */
+bool call_leave_for(struct thread *thread, const void *fn, bool urgent);
 /* Marks the calling task as away in a blocking call, its processor handed on. */
 void call_enter_away(struct thread *thread);
 

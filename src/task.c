@@ -256,5 +256,5 @@ void pintle_unpin(void) {
 
 bool pintle_pinned(void) {
     struct thread *thread = arch_self_before_switch();
-    return thread != NULL && thread->task != NULL && thread->task->pins_user != 0;
+    return thread != NULL && thread->task != NULL && (thread->task->pins_user | thread->pins_auto) != 0;
 }

@@ -111,6 +111,292 @@ CASE(qsort_sorts_through_a_thunk_in_a_call_and_directly) {
     ck_assert_int_eq(pintle_thunk_free(s.thunk), 0);
 }
 
+/* ---- What callbacks may do ---- */
+
+typedef struct doing {
+    pintle_event event;
+    pintle_task *server;
+    uint64_t thread;
+    unsigned steps, spawned;
+    int wrong;
+} doing;
+#define EXPECT(d, condition) ((condition) ? (void)0 : (void)((d)->wrong = __LINE__))
+
+static void count_spawned(void *arg) { ((doing *)arg)->spawned++; }
+static void set_event(void *arg) {
+    doing *d = arg;
+    EXPECT(d, helper_thread_id() != d->thread); /* that one waits with its task */
+    pintle_event_set(&d->event);
+}
+static int add_one(void *arg) { return ++*(int *)arg; }
+static void do_all(void *arg) {
+    doing *d = arg;
+    pintle_task *tasks[10];
+    int number = 0;
+    uint64_t thread = helper_thread_id();
+    d->thread = thread;
+    EXPECT(d, pintle_pinned());
+    for (int i = 0; i < 10; i++) pintle_yield();
+    EXPECT(d, pintle_sleep(PINTLE_US(200)) == 0);
+    EXPECT(d, helper_spawn_all(tasks, 10, count_spawned, d) == 0);
+    EXPECT(d, helper_join_all(tasks, 10) == 0 && d->spawned == 10);
+    pintle_event_init(&d->event);
+    EXPECT(d, pintle_spawn(&tasks[0], set_event, d) == 0);
+    EXPECT(d, pintle_event_wait(&d->event, PINTLE_FOREVER) == 0);
+    EXPECT(d, pintle_join(tasks[0], PINTLE_FOREVER) == 0);
+    pintle_event_destroy(&d->event);
+    for (int i = 0; i < 100; i++) EXPECT(d, pintle_call(add_one, &number) == i + 1);
+    EXPECT(d, pintle_call_blocking(add_one, &number) == 101);
+    pintle_blocking_begin();
+    add_one(&number);
+    pintle_blocking_end();
+    EXPECT(d, number == 102);
+    pintle_pin();
+    pintle_yield();
+    EXPECT(d, pintle_pinned());
+    pintle_unpin();
+    EXPECT(d, pintle_pinned()); /* the callback's own */
+    EXPECT(d, helper_thread_id() == thread);
+    d->steps++;
+}
+static int do_all_call(void *arg) {
+    doing *d = arg;
+    uint64_t thread = helper_thread_id();
+    d->spawned = 0;
+    EXPECT(d, pintle_callback(do_all, d) == 0);
+    EXPECT(d, helper_thread_id() == thread);
+    return 0;
+}
+static int do_all_main(void *arg) {
+    doing *d = arg;
+    for (int i = 0; i < 5; i++) {
+        pintle_call(do_all_call, d);
+        EXPECT(d, !pintle_pinned());
+        pintle_call_blocking(do_all_call, d);
+        EXPECT(d, !pintle_pinned());
+        do_all_call(d); /* in place */
+        EXPECT(d, !pintle_pinned());
+        pintle_blocking_begin(); /* in place, in a section: left and entered again */
+        do_all_call(d);
+        pintle_blocking_end();
+        EXPECT(d, !pintle_pinned());
+    }
+    return pintle_check();
+}
+static void assert_all_works(unsigned processors) {
+    doing d = {0};
+    ck_assert_int_eq(helper_run(do_all_main, &d, processors), 0);
+    ck_assert_msg(d.wrong == 0, "line %d", d.wrong);
+    ck_assert_uint_eq(d.steps, 20);
+}
+CASE(callbacks_do_all_that_tasks_do_however_they_are_entered) { assert_all_works(2); }
+CASE(callbacks_do_all_that_tasks_do_with_one_processor) { assert_all_works(1); }
+
+/* ---- Pins ---- */
+
+static void pin_more(void *arg) {
+    *(uint64_t *)arg = helper_thread_id();
+    pintle_pin();
+    pintle_pin();
+    pintle_unpin();
+}
+static int pin_call(void *arg) { return pintle_callback(pin_more, arg); }
+static int pin_main(void *arg) {
+    doing *d = arg;
+    for (int i = 0; i < 1000; i++) {
+        uint64_t inside = 0;
+        pintle_call(pin_call, &inside);
+        EXPECT(d, pintle_pinned()); /* by the user, in the callback */
+        pintle_yield();
+        EXPECT(d, helper_thread_id() == inside);
+        pintle_unpin();
+        EXPECT(d, !pintle_pinned());
+    }
+    return 0;
+}
+CASE(pin_taken_in_a_callback_stays_until_it_is_given_back) {
+    doing d = {0};
+    ck_assert_int_eq(helper_run(pin_main, &d, 2), 0);
+    ck_assert_msg(d.wrong == 0, "line %d", d.wrong);
+}
+
+/* ---- Error numbers ---- */
+
+static void errors_inside(void *arg) {
+    doing *d = arg;
+    EXPECT(d, helper_errno() == 11);
+    EXPECT(d, helper_last_error() == (d->steps != 0 ? 1234u : 12u));
+    pintle_yield();
+    EXPECT(d, helper_errno() == 11);
+    helper_set_last_error(4322);
+    helper_set_errno(21);
+    pintle_sleep(PINTLE_US(50));
+}
+static int errors_outside(void *arg) {
+    doing *d = arg;
+    helper_set_last_error(1234);
+    helper_set_errno(11);
+    EXPECT(d, pintle_callback(errors_inside, d) == 0);
+    EXPECT(d, helper_errno() == 21);
+    EXPECT(d, helper_last_error() == (d->steps != 0 ? 4322u : 22u));
+    return 0;
+}
+static void errors_foreign(void *arg) {
+    for (int i = 0; i < 20; i++) errors_outside(arg);
+}
+static int join_foreign(void *thread) {
+    helper_thread_join(thread);
+    return 0;
+}
+static int errors_main(void *arg) {
+    helper_thread thread;
+    for (int i = 0; i < 20; i++) {
+        pintle_call(errors_outside, arg);
+        pintle_call_blocking(errors_outside, arg);
+        errors_outside(arg);
+        pintle_blocking_begin();
+        errors_outside(arg);
+        pintle_blocking_end();
+    }
+    helper_thread_start(&thread, errors_foreign, arg);
+    return pintle_call_blocking(join_foreign, &thread);
+}
+CASE(error_numbers_go_into_callbacks_and_out_of_them) {
+    doing d = {0};
+#if defined(_WIN32)
+    d.steps = 1; /* there is a last error beside errno */
+#endif
+    ck_assert_int_eq(helper_run(errors_main, &d, 2), 0);
+    ck_assert_msg(d.wrong == 0, "line %d", d.wrong);
+}
+
+/* ---- Many at once ---- */
+
+typedef struct ring {
+    pintle_event go[10], gone[10];
+    atomic_uint inside, most, next, wrong;
+} ring;
+static void ring_callback(void *arg) {
+    ring *r = arg;
+    unsigned me = atomic_fetch_add(&r->next, 1), inside = atomic_fetch_add(&r->inside, 1) + 1;
+    if (inside == 10) atomic_store(&r->most, 10);
+    for (int i = 0; i < 20; i++) {
+        if (pintle_event_wait(&r->go[me], PINTLE_FOREVER) != 0) atomic_fetch_add(&r->wrong, 1);
+        pintle_event_reset(&r->go[me]);
+        pintle_event_set(&r->gone[me]);
+    }
+    atomic_fetch_sub(&r->inside, 1);
+}
+static int ring_call(void *arg) { return pintle_callback(ring_callback, arg); }
+static void ring_task(void *arg) {
+    if (pintle_call(ring_call, arg) != 0) atomic_fetch_add(&((ring *)arg)->wrong, 1);
+}
+static int ring_main(void *arg) {
+    ring *r = arg;
+    pintle_task *tasks[10];
+    for (int i = 0; i < 10; i++) {
+        pintle_event_init(&r->go[i]);
+        pintle_event_init(&r->gone[i]);
+    }
+    if (helper_spawn_all(tasks, 10, ring_task, r) != 0) return 1;
+    while (atomic_load(&r->inside) < 10) pintle_sleep(PINTLE_US(100));
+    for (int round = 0; round < 20; round++)
+        for (int i = 9; i >= 0; i--) {
+            pintle_event_set(&r->go[i]);
+            if (pintle_event_wait(&r->gone[i], PINTLE_FOREVER) != 0) return 2;
+            pintle_event_reset(&r->gone[i]);
+        }
+    return (int)helper_join_all(tasks, 10);
+}
+static void assert_ten_at_once(unsigned processors) {
+    static ring r;
+    memset(&r, 0, sizeof r);
+    ck_assert_int_eq(helper_run(ring_main, &r, processors), 0);
+    ck_assert_uint_eq(atomic_load(&r.most), 10);
+    ck_assert_uint_eq(atomic_load(&r.wrong), 0);
+}
+CASE(ten_callbacks_wait_at_once) { assert_ten_at_once(2); }
+CASE(ten_callbacks_wait_at_once_with_one_processor) { assert_ten_at_once(1); }
+
+/* ---- The processor was taken meanwhile ---- */
+
+typedef struct taking {
+    atomic_uint turns;
+    unsigned before, after, rounds;
+    int wrong;
+} taking;
+static void taking_inside(void *arg) {
+    taking *t = arg;
+    if (t->before == atomic_load(&t->turns)) t->wrong = __LINE__;
+}
+/* Foreign code that blocks until another task has had a turn: with one processor, that is ours. */
+static int taking_call(void *arg) {
+    taking *t = arg;
+    unsigned seen = atomic_load(&t->turns);
+    t->before = seen;
+    while (atomic_load(&t->turns) == seen) helper_compute(PINTLE_US(10));
+    if (pintle_callback(taking_inside, t) != 0) t->wrong = __LINE__;
+    seen = atomic_load(&t->turns);
+    while (atomic_load(&t->turns) == seen) helper_compute(PINTLE_US(10));
+    return 0;
+}
+static void take_turns(void *arg) {
+    taking *t = arg;
+    while (t->rounds != 0) {
+        atomic_fetch_add(&t->turns, 1);
+        pintle_yield();
+    }
+}
+static int taking_main(void *arg) {
+    taking *t = arg;
+    pintle_task *task;
+    pintle_stats before, after;
+    pintle_stats_get(&before);
+    if (pintle_spawn(&task, take_turns, t) != 0) return 1;
+    for (; t->rounds > 0; t->rounds--) pintle_call(taking_call, t);
+    pintle_stats_get(&after);
+    if (pintle_join(task, PINTLE_FOREVER) != 0) return 2;
+    return after.slow_leaves > before.slow_leaves ? 0 : 3;
+}
+CASE(callback_waits_for_a_processor_where_the_calls_was_taken) {
+    taking t = {.rounds = 20};
+    ck_assert_int_eq(helper_run_strict(taking_main, &t), 0);
+    ck_assert_msg(t.wrong == 0, "line %d", t.wrong);
+}
+
+/* ---- Through DLLs ---- */
+
+typedef struct through {
+    pintle_dll *dll;
+    pintle_proc *apply;
+    pintle_thunk *thunk;
+    unsigned depth;
+    int wrong;
+} through;
+static uintptr_t apply_again(void *user, const uintptr_t *args) {
+    through *t = user;
+    uintptr_t n = args[0];
+    if (n == 0) return 0;
+    uintptr_t words[] = {(uintptr_t)pintle_thunk_pointer(t->thunk), n - 1};
+    if (n % 9 == 0) pintle_yield();
+    return 1 + pintle_proc_call(t->apply, 2, words).r1;
+}
+static int through_main(void *arg) {
+    through *t = arg;
+    if (pintle_dll_open(&t->dll, test_dll_path("words"), 0) != 0) return 1;
+    if (pintle_dll_find(t->dll, "words_apply", &t->apply) != 0) return 2;
+    if (pintle_thunk_new(&t->thunk, apply_again, t, 1, 0) != 0) return 3;
+    uintptr_t words[] = {(uintptr_t)pintle_thunk_pointer(t->thunk), 100};
+    for (int i = 0; i < 20; i++)
+        if (pintle_proc_call(t->apply, 2, words).r1 != 100) return 4;
+    if (pintle_thunk_free(t->thunk) != 0) return 5;
+    return pintle_dll_close(t->dll, PINTLE_FOREVER);
+}
+CASE(dll_calls_back_and_is_called_again_a_hundred_deep) {
+    through t = {0};
+    ck_assert_int_eq(helper_run(through_main, &t, 2), 0);
+}
+
 /* ---- Panics across foreign frames ---- */
 
 typedef struct crossing {
@@ -149,40 +435,4 @@ CASE_TIMEOUT(panic_in_a_callback_is_stopped_outside_the_call_100000_times, 60) {
     ck_assert_int_eq(c.wrong, 0);
     ck_assert_uint_eq(c.landed, c.rounds);
     ck_assert_uint_eq(c.deferred, c.rounds);
-}
-
-/* ---- Foreign threads ---- */
-
-typedef struct foreign {
-    uint64_t thread_inside;
-    pintle_task *task;
-    int code;
-    unsigned rounds;
-} foreign;
-static void foreign_task(void *arg) {
-    foreign *f = arg;
-    uint64_t thread = helper_thread_id();
-    f->task = pintle_self();
-    pintle_yield();
-    pintle_sleep(PINTLE_US(50));
-    if (helper_thread_id() == thread) f->thread_inside = thread;
-}
-static void foreign_thread(void *arg) {
-    foreign *f = arg;
-    for (unsigned i = 0; i < f->rounds && f->code == 0; i++) f->code = pintle_callback(foreign_task, f);
-    if (f->thread_inside != helper_thread_id()) f->code = 99;
-}
-static int foreign_main(void *arg) {
-    foreign *f = arg;
-    helper_thread thread;
-    helper_thread_start(&thread, foreign_thread, f);
-    while (pintle_call_blocking(helper_return_at_once, NULL) == 0 && f->thread_inside == 0 && f->code == 0)
-        pintle_sleep(PINTLE_MS(1));
-    helper_thread_join(&thread);
-    return f->code;
-}
-CASE(callback_on_a_foreign_thread_is_a_task_on_that_thread) {
-    foreign f = {.rounds = 100};
-    ck_assert_int_eq(helper_run(foreign_main, &f, 2), 0);
-    ck_assert_ptr_nonnull(f.task);
 }

@@ -135,6 +135,10 @@ EXPORT float words_floats6(float a, float b, float c, float d, float e, float f)
 }
 EXPORT int64_t words_truncate(double value) { return (int64_t)value; }
 
+/* ---- Calling back ---- */
+
+EXPORT word words_apply(word (*function)(word), word value) { return function(value); }
+
 /* ---- Error numbers ---- */
 
 /* Sets the last error (errno where there is none) and returns what it was. */
