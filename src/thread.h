@@ -118,6 +118,10 @@ static inline void thread_set_task(struct thread *thread, struct pintle_task *ta
 static inline struct pintle_task *thread_task_of_other(const struct thread *thread) {
     return atomic_load_relaxed((_Atomic(struct pintle_task *) const *)&thread->task);
 }
+/* From any thread. What others have asked for stays. */
+static inline void thread_ask(struct thread *thread, uint32_t attention) {
+    atomic_fetch_or_explicit(&thread->attention, attention, memory_order_relaxed);
+}
 static inline unsigned call_state(uint64_t word) { return (unsigned)(word & CALL_STATE_MASK); }
 
 /* All records ever, newest first. */
