@@ -154,9 +154,9 @@ CASE_TIMEOUT(panic_in_a_callback_is_stopped_outside_the_call_100000_times, 60) {
 /* ---- Foreign threads ---- */
 
 typedef struct foreign {
-    uint64_t thread_inside;
-    pintle_task *task;
-    int code;
+    _Atomic uint64_t thread_inside;
+    pintle_task *_Atomic task;
+    atomic_int code;
     unsigned rounds;
 } foreign;
 static void foreign_task(void *arg) {

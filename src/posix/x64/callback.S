@@ -121,6 +121,9 @@ thunk_common:
     movq    %r15, 40(%rsp)
     movq    %rsi, %rbx              /* the record */
     frame_linked
+#if defined(PINTLE_SANITIZE)
+    jmp     .Lleave_cold            /* all in C: src/sanitize/switch.c */
+#endif
     leaq    CALL_LEAVE_STEP(%rax), %rcx
     movl    %eax, %edi
     andl    $CALL_FLAGS_MASK, %edi
@@ -131,6 +134,9 @@ thunk_common:
     cmpl    $0, THREAD_ATTENTION(%r10)
     jne     .Lleave_cold
 .Lleft:
+#if defined(PINTLE_SANITIZE)
+    jmp     .Lrefused
+#endif
     cmpl    $THUNK_STATE_OPEN, THUNK_STATE(%r11)
     jne     .Lrefused
     cmpq    $0, TASK_PENDING(%rdx)
@@ -382,7 +388,7 @@ arch_unwind:
     .cfi_endproc
     .size   arch_unwind, . - arch_unwind
 
-/* bool arch_is_dispatched(callback = rdi): no system calls back from below user mode, but for signals. */
+/* bool arch_is_dispatched(callback = rdi): the system calls nobody back, but by signals. */
     .globl  arch_is_dispatched
     .hidden arch_is_dispatched
     .type   arch_is_dispatched, @function

@@ -1,7 +1,10 @@
-/* dispatched.c (Windows, x86-64): whether the system itself called the code that led to a callback: SendMessage to a window
- * procedure, EnumDisplayMonitors, and what else goes through the kernel and comes back by ntdll!KiUserCallbackDispatcher.
- * The kernel's side of such a call (Wine: its own stack) waits for NtCallbackReturn, so the frames must not be discarded:
- * Wine 8 delivers no more messages after 65 of them.
+/* dispatched.c (Windows, x86-64): whether the system called the code that led to a callback in a way that has to be
+ * returned from. Two kinds of frames tell:
+ *
+ *   ntdll!KiUserCallbackDispatcher   the kernel called (EnumDisplayMonitors, messages from other threads): its side waits
+ *                                    for NtCallbackReturn. Wine 8 gives up after 478 that never come
+ *   any in user32.dll                a window procedure, called in user mode: an activation context lies on the stack, and
+ *                                    Wine counts the depth, and delivers nothing more beyond 64
  *
  * The foreign frames between the callback and its call are still there when unwinding has landed in the callback's scope,
  * and the registers with which they called are in the frame of callback.S. So they are walked from there.
@@ -14,18 +17,17 @@
 
 enum { HOME = 32, FRAMES_MOST = 1000 };
 
-static bool is_dispatcher(const void *address, DWORD64 image) {
-    static _Atomic(uintptr_t) dispatcher;
-    uintptr_t known = atomic_load_relaxed(&dispatcher);
-    DWORD64 at_image, known_image;
-    RUNTIME_FUNCTION *at, *of_known;
-    if (known == 0) {
-        known = (uintptr_t)GetProcAddress(GetModuleHandleW(L"ntdll.dll"), "KiUserCallbackDispatcher");
-        atomic_store_relaxed(&dispatcher, known);
-    }
-    at = RtlLookupFunctionEntry((DWORD64)(uintptr_t)address, &at_image, NULL);
-    of_known = RtlLookupFunctionEntry(known, &known_image, NULL);
-    return at != NULL && at == of_known && at_image == image;
+/* What must be returned from; 0: not loaded. */
+struct dispatchers {
+    DWORD64 user32;
+    const RUNTIME_FUNCTION *kernel;
+};
+
+static struct dispatchers find_dispatchers(void) {
+    DWORD64 image;
+    void *kernel = (void *)(uintptr_t)GetProcAddress(GetModuleHandleW(L"ntdll.dll"), "KiUserCallbackDispatcher");
+    return (struct dispatchers){(DWORD64)(uintptr_t)GetModuleHandleW(L"user32.dll"),
+                                RtlLookupFunctionEntry((DWORD64)(uintptr_t)kernel, &image, NULL)};
 }
 
 static CONTEXT context_at_entry(const struct callback *callback) {
@@ -45,18 +47,19 @@ static CONTEXT context_at_entry(const struct callback *callback) {
 }
 
 bool arch_is_dispatched(const struct callback *callback) {
+    struct dispatchers dispatchers = find_dispatchers();
     CONTEXT context = context_at_entry(callback);
     DWORD64 low = (DWORD64)(uintptr_t)callback, high = (DWORD64)(uintptr_t)callback->stack_top;
     for (int i = 0; i < FRAMES_MOST && context.Rip != 0 && context.Rsp > low && context.Rsp < high; i++) {
         DWORD64 image, establisher, before = context.Rsp;
         RUNTIME_FUNCTION *function = RtlLookupFunctionEntry(context.Rip, &image, NULL);
-        void *data;
+        void *data; /* a handler's */
         if (function == NULL) { /* a leaf, or code that says nothing */
             context.Rip = *(const DWORD64 *)(uintptr_t)context.Rsp;
             context.Rsp += 8;
             continue;
         }
-        if (is_dispatcher((const void *)(uintptr_t)context.Rip, image)) return true;
+        if (image == dispatchers.user32 || function == dispatchers.kernel) return true;
         RtlVirtualUnwind(UNW_FLAG_NHANDLER, image, context.Rip, function, &context, &data, &establisher, NULL);
         if (context.Rsp <= before) return false;
     }
