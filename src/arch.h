@@ -50,6 +50,10 @@ struct scope;
 void arch_protect(struct scope *scope, void (*fn)(void *), void *arg);
 NORETURN void arch_unwind(struct scope *scope);
 void arch_base_unwound(void);
+/* Whether the system itself called some of the foreign frames that led to the callback, from its call on, and has to be
+ * returned to: these must not be discarded. Where unwinding has landed in the callback's scope. */
+struct callback;
+bool arch_is_dispatched(const struct callback *callback);
 /* fn(arg) as a callback of the task whose call the caller is in (callback.c): 0 or a code. */
 uintptr_t arch_callback(void (*fn)(void *), void *arg);
 

@@ -115,7 +115,7 @@ bool call_leave_for(struct thread *thread, const void *fn, bool urgent) {
 
 void call_leave(struct thread *thread) {
     struct pintle_task *task = thread->task;
-    if (UNLIKELY(task->pending != NULL)) {
+    if (UNLIKELY(task->pending != NULL)) { /* the thread may be another's afterwards */
         atomic_fetch_and_explicit(&thread->attention, ~(uint32_t)ATTENTION_PANIC, memory_order_relaxed);
     }
     call_leave_for(thread, ((const struct call_block *)thread->stack_top)->fn, false);

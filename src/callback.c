@@ -84,7 +84,8 @@ static bool is_urgent(const struct pintle_thunk *thunk) { return (thunk->flags &
 /* LEAVE, slowly: on the task's stack, which may be left and come back to. */
 void callback_leave(struct callback *callback) {
     const void *fn = ((struct call_block *)callback->stack_top)->fn;
-    if (call_leave_for(callback->thread, fn, is_urgent(callback->thunk))) callback->was_away = 1; /* not kept: given back */
+    if (call_leave_for(callback->thread, fn, is_urgent(callback->thunk)))
+        callback->was_away = 1; /* not kept: given back */
 }
 
 void callback_enter_away(struct callback *callback) {
@@ -92,10 +93,17 @@ void callback_enter_away(struct callback *callback) {
     call_enter_away(callback->thread);
 }
 
+/* What the foreign code gets while a panic is pending. pintle_callback has no thunk of the user's: a code. */
+static uintptr_t panic_result(struct callback *callback) {
+    struct pintle_thunk *thunk = callback->thunk;
+    if (thunk->flags & THUNK_PLAIN) thunk->panic_result = (uintptr_t)(intptr_t)PINTLE_EPANIC;
+    return thunk->panic_result;
+}
+
 /* The thunk is not open, or a panic is pending. */
 uintptr_t callback_refused(struct callback *callback) {
     struct pintle_thunk *thunk = callback->thunk;
-    if (callback->task->pending != NULL) return thunk->panic_result;
+    if (callback->task->pending != NULL) return panic_result(callback);
     while (atomic_load_acquire(&thunk->state) == THUNK_CLOSING) os_yield_thread(); /* a few instructions */
     if (atomic_load_acquire(&thunk->state) == THUNK_OPEN) return thunk->fn(thunk->user, callback->args);
     return thunk->closed_result;
@@ -114,14 +122,11 @@ void callback_run_deferred(struct callback *callback) {
 /* Unwinding came by the callback's scope: what to give to the foreign code, if it ends here. */
 uintptr_t callback_landed(struct scope *scope) {
     struct callback *callback = CONTAINER_OF(scope, struct callback, scope);
-    const struct pintle_thunk *thunk = callback->thunk;
     if (scope_landed(scope)) return 0;
-    if (scope->exits || thunk->on_panic != PINTLE_PANIC_RETURN) scope_go_on(scope);
-    callback->task->scope = scope->outer;
-    scope_panic_pend(scope, callback->task);
-    /* The call's fast way out would not look. */
-    atomic_fetch_or_explicit(&callback->thread->attention, ATTENTION_PANIC, memory_order_relaxed);
-    return thunk->panic_result;
+    if (callback->thunk->on_panic != PINTLE_PANIC_RETURN && !arch_is_dispatched(callback)) scope_go_on(scope);
+    scope_pend(scope, callback->task);
+    thread_ask(callback->thread, ATTENTION_PANIC); /* the call's fast way out would not look */
+    return panic_result(callback);
 }
 
 /* ---- In place: the foreign frames are on the task's stack ---- */
@@ -150,7 +155,7 @@ static uintptr_t callback_in_place(struct callback *callback, struct thread *thr
     slot_set(thread, thunk);
     thread->callback = callback;
     thread->pins_auto++;
-    if (in_section) call_leave_for(thread, NULL, is_urgent(thunk));
+    if (in_section) callback_leave(callback);
     if (task->pending != NULL || atomic_load_acquire(&thunk->state) != THUNK_OPEN) {
         in.result = callback_refused(callback);
     } else {
@@ -158,8 +163,12 @@ static uintptr_t callback_in_place(struct callback *callback, struct thread *thr
             .outer = task->scope, .callback = callback, .inside = task->inside, .pins_auto = thread->pins_auto};
         task->scope = &callback->scope;
         arch_protect(&callback->scope, in_place_run, &in);
-        /* A panic crosses, whatever the thunk says: nobody would raise it again when the foreign code has returned. */
-        callback_run_deferred(callback);
+        if (UNLIKELY(!scope_landed(&callback->scope))) {
+            /* Without a section it crosses, whatever the thunk says: nobody would raise it again. */
+            if (!in_section || thunk->on_panic != PINTLE_PANIC_RETURN) scope_go_on(&callback->scope);
+            scope_pend(&callback->scope, task);
+            in.result = panic_result(callback);
+        }
     }
     if (thread_self() != thread || thread->callback != callback) callback_misplaced(callback);
     if (in_section) callback_enter_away(callback);
@@ -191,6 +200,10 @@ static void attached_main(void *arg) {
     attached->error_number = *pintle_errno_address();
     attached->last_error = pintle_last_error();
     if (is_urgent(thunk)) lend_urgent_end(callback->thread);
+}
+
+void callback_task_panicked(const struct pintle_task *task) {
+    if (task->fn == attached_main) ((struct attached *)task->arg)->code = PINTLE_EPANIC;
 }
 
 /* The OS thread of the record has ended; the runtime may have stopped meanwhile, and the record is no more. */
@@ -362,7 +375,7 @@ uintptr_t callback_elsewhere(struct callback *callback) {
         fatal("a callback came to a thread of the runtime that runs no foreign code: is one of our waits alertable?");
     }
     uintptr_t result = callback_in_place(callback, thread);
-    return callback->thunk->flags & THUNK_PLAIN ? 0 : result;
+    return callback->thunk->flags & THUNK_PLAIN ? callback->own.panic_result : result;
 }
 
 /* ---- Public ---- */
@@ -375,6 +388,9 @@ int pintle_callback(pintle_fn *fn, void *arg) {
     case PINTLE_ESTOPPED:
         return error_set(PINTLE_ESTOPPED, 0, "pintle_callback on a foreign thread: the runtime does not run");
     case PINTLE_ENOMEM: return error_set(PINTLE_ENOMEM, 0, "pintle_callback: no memory for a task on a foreign thread");
+    case PINTLE_EPANIC:
+        return error_set(PINTLE_EPANIC, 0,
+                         "pintle_callback: its task has panicked, or a panic waits for this call to end");
     default: return error_set(code, 0, "pintle_callback: the task of the callback has ended before it returned");
     }
 }

@@ -36,4 +36,7 @@ struct callback {
 /* The callbacks inside `to` (NULL: all) are left without a return. The calling thread's. */
 void callback_discard(struct thread *thread, const struct callback *to);
 
+/* The task ends by a panic: what the foreign thread is told, if it is a callback's on one. */
+void callback_task_panicked(const struct pintle_task *task);
+
 #endif

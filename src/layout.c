@@ -42,6 +42,7 @@ SAME(pintle_thunk, state, THUNK_STATE);
 SAME(pintle_thunk, flags, THUNK_FLAGS);
 SAME(pintle_thunk, fn, THUNK_FN);
 SAME(pintle_thunk, user, THUNK_USER);
+SAME(pintle_thunk, panic_result, THUNK_PANIC_RESULT);
 SAME(pintle_thunk, deep, THUNK_DEEP);
 SAME(pintle_thunk, gathers, THUNK_GATHERS);
 SAME(callback, scope, CB_SCOPE);

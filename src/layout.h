@@ -50,6 +50,7 @@
 #define THUNK_FLAGS 4
 #define THUNK_FN 8
 #define THUNK_USER 16
+#define THUNK_PANIC_RESULT 24
 #define THUNK_DEEP 40
 #define THUNK_GATHERS 46
 #define THUNK_BYTES 64

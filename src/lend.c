@@ -36,7 +36,7 @@ static uint64_t beat_of(const struct processor *processor, struct thread *thread
 static void ask_back(struct processor *lent) {
     struct thread *thread = atomic_load_relaxed(&lent->thread);
     atomic_store_relaxed(&lent->recall, 1);
-    if (thread != NULL) atomic_store_relaxed(&thread->attention, ATTENTION_YIELD);
+    if (thread != NULL) thread_ask(thread, ATTENTION_YIELD);
 }
 
 void lend_end_locked(struct processor *lent) {

@@ -344,7 +344,7 @@ static uint32_t threads_in_task_code(void) {
 
 bool threads_stop(int64_t os_deadline_ns) {
     for (struct thread *thread = thread_first(); thread != NULL; thread = thread->all_next) {
-        atomic_store_relaxed(&thread->attention, ATTENTION_YIELD);
+        thread_ask(thread, ATTENTION_YIELD);
         thread_unpark(thread);
     }
     for (;;) {

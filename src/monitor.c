@@ -127,7 +127,7 @@ static void check_slice(struct processor *processor, struct thread *thread, int6
         processor->seen_slices_ns = now;
     } else if (work && now - processor->seen_slices_ns >= SLICE_NS) {
         processor->seen_slices_ns = now;
-        atomic_store_relaxed(&thread->attention, ATTENTION_YIELD);
+        thread_ask(thread, ATTENTION_YIELD);
     }
 }
 

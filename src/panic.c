@@ -64,6 +64,11 @@ static void describe_panic(const struct panic *panic, char *out, size_t bytes) {
         os_symbol(panic->frames[i], symbol, sizeof symbol);
         length = add(out, bytes, length, "    %p %s\n", panic->frames[i], symbol);
     }
+    for (unsigned i = 0; i < panic->call_count; i++) {
+        char symbol[256];
+        os_symbol(panic->calls[i], symbol, sizeof symbol);
+        length = add(out, bytes, length, "  inside a call of %s\n", symbol);
+    }
     for (const struct panic *before = panic->replaced; before != NULL; before = before->replaced) {
         length = add(out, bytes, length, "  in a deferred function, after the panic: %s\n", before->info.text);
     }
@@ -94,6 +99,19 @@ void panic_free(struct panic *panic) {
     }
 }
 
+static void note_call(struct panic *panic, const void *stack_top) {
+    if (panic->call_count < PANIC_CALLS_MOST)
+        panic->calls[panic->call_count++] = ((const struct call_block *)stack_top)->fn;
+}
+
+/* The functions whose calls the task is inside, innermost first. What lies on its own stack is no call. */
+static void note_calls(struct panic *panic, const struct thread *thread, const struct pintle_task *task) {
+    if (panic->in_call && !task_owns_address(task, __builtin_frame_address(0))) note_call(panic, thread->stack_top);
+    for (const struct callback *callback = thread->callback; callback != NULL; callback = callback->outer) {
+        if (!task_owns_address(task, callback)) note_call(panic, callback->stack_top);
+    }
+}
+
 static struct panic *panic_new(const struct thread *thread, struct pintle_task *task) {
     uint32_t unused = 0;
     struct panic *panic = memory_alloc(sizeof *panic);
@@ -107,6 +125,7 @@ static struct panic *panic_new(const struct thread *thread, struct pintle_task *
     panic->spawned_at = task->spawned_at;
     panic->pins_user = task->pins_user;
     panic->in_call = call_state(atomic_load_relaxed(&thread->call)) != CALL_OUT;
+    note_calls(panic, thread, task);
     panic->frame_count = os_backtrace(panic->frames, PANIC_FRAMES_MOST);
     return panic;
 }
@@ -129,6 +148,7 @@ static NORETURN void panic_go(struct panic *panic, struct thread *thread, struct
         os_exit(STATUS_PANIC);
     }
     if (call_state(atomic_load_relaxed(&thread->call)) == CALL_OUT) panic_raise(panic);
+    if (task->pending != NULL) scope_take_pending(task);
     pintle_callback(raise_in_task, panic); /* leaves the call first */
     fatal("a panic came back");
 }

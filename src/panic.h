@@ -5,7 +5,7 @@
 #include "base.h"
 #include "pintle/panic.h"
 
-enum { PANIC_FRAMES_MOST = 32 };
+enum { PANIC_FRAMES_MOST = 32, PANIC_CALLS_MOST = 8 };
 
 /* A panic on its way out (scope.c). */
 struct panic {
@@ -14,8 +14,9 @@ struct panic {
     void *spawned_at;
     uint32_t pins_user;
     bool in_call;
-    unsigned frame_count;
+    unsigned frame_count, call_count;
     void *frames[PANIC_FRAMES_MOST]; /* where it was raised, innermost first */
+    void *calls[PANIC_CALLS_MOST];   /* the functions whose calls it was inside, innermost first */
 };
 
 /* The message names the call. The task panics; on a thread that runs no task: a report, and status 2. */

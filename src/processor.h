@@ -40,7 +40,7 @@ struct processor {
     struct processor *loan;   /* the one lent for this one */
     struct processor *next_lent;
     _Atomic(struct thread *) borrower; /* of one lent for an urgent callback: who may keep it; the monitor looks */
-    struct thread *waiter; /* parked on the heap's first deadline while the processor is idle */
+    struct thread *waiter;             /* parked on the heap's first deadline while the processor is idle */
     struct timer_heap own_timers;
     /* The monitor's. */
     alignas(CACHE_LINE) uint64_t seen_call;

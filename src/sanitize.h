@@ -14,6 +14,7 @@ struct sanitize_context {
     void *fiber;      /* ThreadSanitizer's thread that stands for the stack; NULL: none yet */
     void *fake_stack; /* AddressSanitizer's, while the stack is left */
     bool arrives;     /* a switch to it has begun */
+    void *lowest;     /* of a thread: no foreign frame that was left without a return lies below; NULL: there is none */
 };
 #define SANITIZE_CONTEXT struct sanitize_context sanitize;
 /* The task has ended, or never began, and nobody runs on its stack. */

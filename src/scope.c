@@ -6,8 +6,9 @@
  * A panic in a deferred function comes by the same scope and replaces the one before, which is kept for the report.
  * pintle_task_exit goes the same way and is stopped by nobody: what stops a panic meanwhile lets the exit go on.
  *
- * A second way, where the frames between must not be discarded: the panic stays pending in the task, callbacks answer at
- * once, and it is raised again when the outermost call has left (callback.c).
+ * A second way, where the frames between must not be discarded: the panic, or the exit, stays pending in the task,
+ * further callbacks answer at once, and it goes on when the call that led to the callback has left (call.c). It comes by
+ * the scope that made that call, which may be another such callback's.
  * Threads: the task's own. Locks: none. Order: none. Tests: tests/api/test_panic.c. */
 #include "scope.h"
 
@@ -21,6 +22,9 @@
 #include "scheduler.h"
 
 enum { DEFERRED_KEPT = 64 };
+
+/* What is pending is an exit. */
+static struct panic exit_pending;
 
 /* ---- Records ---- */
 
@@ -61,7 +65,7 @@ void scope_init_base(struct pintle_task *task) {
 
 void scope_forget(struct pintle_task *task) {
     panic_free(task->base.panic);
-    panic_free(task->pending);
+    if (task->pending != &exit_pending) panic_free(task->pending);
     while (task->base.deferred != NULL) {
         struct deferred *deferred = task->base.deferred;
         task->base.deferred = deferred->next;
@@ -103,12 +107,18 @@ static NORETURN void unwind_to(struct scope *scope, struct pintle_task *task) {
     arch_unwind(scope);
 }
 
+/* `panic` takes the place of the one that came by the scope before. */
+static void replace(struct scope *scope, struct panic *panic) {
+    struct panic *first = panic;
+    while (first->replaced != NULL) first = first->replaced;
+    first->replaced = scope->panic;
+    scope->panic = panic;
+}
+
 void panic_raise(struct panic *panic) {
     struct pintle_task *task = thread_self()->task;
-    struct scope *scope = task->scope;
-    panic->replaced = scope->panic;
-    scope->panic = panic;
-    unwind_to(scope, task);
+    replace(task->scope, panic);
+    unwind_to(task->scope, task);
 }
 
 void scope_go_on(struct scope *scope) {
@@ -116,24 +126,37 @@ void scope_go_on(struct scope *scope) {
     struct scope *outer = scope->outer;
     task->scope = outer;
     outer->exits |= scope->exits;
-    if (scope->panic != NULL) {
-        struct panic *first = scope->panic;
-        while (first->replaced != NULL) first = first->replaced;
-        first->replaced = outer->panic;
-        outer->panic = scope->panic;
-    }
+    if (scope->panic != NULL) replace(outer, scope->panic);
     unwind_to(outer, task);
 }
 
-void scope_panic_pend(struct scope *scope, struct pintle_task *task) {
-    task->pending = scope->panic;
+void scope_pend(struct scope *scope, struct pintle_task *task) {
+    DCHECK(task->pending == NULL);
+    task->scope = scope->outer;
+    if (scope->exits) panic_free(scope->panic);
+    task->pending = scope->exits ? &exit_pending : scope->panic;
     scope->panic = NULL;
 }
 
-void panic_resume(struct pintle_task *task) {
-    struct panic *panic = task->pending;
+/* What was pending comes by the scope now. */
+static void pending_to(struct scope *scope, struct pintle_task *task) {
+    struct panic *pending = task->pending;
     task->pending = NULL;
-    panic_raise(panic);
+    if (pending == &exit_pending) {
+        scope->exits = true;
+    } else if (pending != NULL) {
+        replace(scope, pending);
+    }
+}
+
+void scope_take_pending(struct pintle_task *task) {
+    atomic_fetch_and_explicit(&thread_self()->attention, ~(uint32_t)ATTENTION_PANIC, memory_order_relaxed);
+    pending_to(task->scope, task);
+}
+
+void panic_resume(struct pintle_task *task) {
+    pending_to(task->scope, task);
+    unwind_to(task->scope, task);
 }
 
 /* ---- The ends of a scope ---- */
@@ -171,6 +194,7 @@ void task_unwound(struct scope *scope) {
     scope_run_deferred(scope);
     if (scope->panic != NULL && !scope->exits) {
         atomic_fetch_or_explicit(&task->flags, TASK_PANICKED, memory_order_relaxed);
+        callback_task_panicked(task);
     } else {
         panic_free(scope->panic); /* the exit won */
         scope->panic = NULL;

@@ -42,7 +42,7 @@ struct scope {
     void *sp, *pc;             /* where unwinding goes on, with the scope as the argument */
     struct callback *callback; /* the innermost that the scope lies in; NULL: none */
     struct inside *inside;
-    struct panic *panic; /* that came by, while the deferred functions run; PANIC_EXIT: pintle_task_exit */
+    struct panic *panic; /* that came by, while the deferred functions run */
     uint32_t pins_auto;
     bool exits; /* pintle_task_exit came by, and goes on whatever stops the panics of deferred functions */
 };
@@ -56,9 +56,11 @@ void scope_run_deferred(struct scope *scope);
 bool scope_landed(struct scope *scope);
 /* Unwinds to the next scope outwards with what came by this one, which is left. */
 NORETURN void scope_go_on(struct scope *scope);
-/* Stops unwinding for now: what came by the scope waits in the task until its outermost call leaves. */
-void scope_panic_pend(struct scope *scope, struct pintle_task *task);
-/* The pending panic goes on. */
+/* Stops unwinding for now, and leaves the scope: what came by it waits in the task until the call that led there leaves. */
+void scope_pend(struct scope *scope, struct pintle_task *task);
+/* A panic comes before that call has left: it takes the place of what is pending. */
+COLD void scope_take_pending(struct pintle_task *task);
+/* What is pending goes on. */
 NORETURN COLD void panic_resume(struct pintle_task *task);
 /* The runtime has ended, or the task is freed: frees what is left of its panic and its deferred calls. */
 void scope_forget(struct pintle_task *task);

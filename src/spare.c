@@ -235,7 +235,8 @@ static bool give_on(struct thread *thread, struct processor *processor) {
     if (task == NULL) task = sched_take_global(processor, 1);
     counter_add(&processor->slices, 1);
     counter_add(&processor->switches, 1);
-    atomic_store_relaxed(&thread->attention, 0);
+    if (UNLIKELY(atomic_load_relaxed(&thread->attention) != 0))
+        atomic_fetch_and_explicit(&thread->attention, ~(uint32_t)ATTENTION_YIELD, memory_order_relaxed);
     if (task != NULL && task == thread->reserved) return true;
     atomic_store_relaxed(&thread->processor, NULL);
     if (task != NULL && task->bound != NULL) {

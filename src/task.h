@@ -75,7 +75,7 @@ struct pintle_task {
     struct pintle_task *next; /* in a queue or a pool */
     struct scope *scope;      /* the innermost: scope.h */
     struct inside *inside;    /* the DLL calls it is inside, innermost first */
-    struct panic *pending;    /* is to go on when the outermost call has left */
+    struct panic *pending;    /* is to go on when the call that led to its callback has left */
 
     alignas(CACHE_LINE) struct sleeper sleeper;
     _Atomic uint64_t join;

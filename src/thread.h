@@ -125,6 +125,10 @@ static inline struct pintle_task *thread_task_of_other(const struct thread *thre
 static inline int64_t thread_cpu_ns(const struct thread *thread) {
     return os_thread_cpu_ns(atomic_load_relaxed(&thread->os_id));
 }
+/* From any thread. What others have asked for stays. */
+static inline void thread_ask(struct thread *thread, uint32_t attention) {
+    atomic_fetch_or_explicit(&thread->attention, attention, memory_order_relaxed);
+}
 static inline unsigned call_state(uint64_t word) { return (unsigned)(word & CALL_STATE_MASK); }
 
 /* All records ever, newest first. */

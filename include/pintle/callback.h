@@ -21,7 +21,8 @@ extern "C" {
 /* Effect: runs fn(arg) as task code, here, and returns when it has. In a task itself: calls it, pinned meanwhile.
  * Blocks: as fn does, and for a processor. From: any.
  * Errors: ESTOPPED (no task, and the runtime does not run), ENOMEM (no task could be made for a foreign thread);
- * ECANCELED (fn ended its task by pintle_task_exit, on a foreign thread); EPANIC (likewise by a panic). */
+ * ECANCELED (fn ended its task by pintle_task_exit, on a foreign thread); EPANIC (likewise by a panic; or fn was not run,
+ * since a panic waits for this call to end: PINTLE_PANIC_RETURN). */
 PINTLE_API int pintle_callback(pintle_fn *fn, void *arg);
 
 /* Effect: for foreign threads that call in often: what the runtime needs of the thread is made now and kept. Without it
@@ -49,7 +50,9 @@ typedef uintptr_t pintle_thunk_fn(void *user, const uintptr_t *args);
 enum {
     PINTLE_PANIC_CROSS,  /* a panic discards the foreign frames between it and who protects */
     PINTLE_PANIC_RETURN, /* the foreign code gets panic_result and goes on; further callbacks are not run but get theirs;
-                            when the outermost call has returned the panic goes on. For window procedures, always */
+                            when the call (or the section) that led to the callback has ended the panic goes on, and
+                            likewise the exit of a task. For window procedures; where the system itself has called
+                            (SendMessage's), it is so anyway. Where a task calls foreign code directly, panics cross */
 };
 
 typedef struct pintle_thunk_options {

@@ -6,11 +6,19 @@
  *   AddressSanitizer  is told the bounds of the stack that is gone to, before, and that one is there, after.
  * The loop's frames are left behind, not returned from, whenever it resumes a task; a task's when it ends.
  *
+ * Callbacks run in C here, and unwinding is setjmp and longjmp, which both sanitizers understand: the one takes the frames
+ * off its shadow stack, the other their red zones. Those of the foreign frames are cleaned here.
+ * Foreign code that is not instrumented may order what happens in callbacks on other threads: it is taken to, as if all of
+ * it was under one lock (as Go's race detector does).
+ *
  * Compiled without instrumentation: between the announcement and the switch, this code is on neither stack.
  * Threads: as arch.h says. Order: none of its own. */
 #include "sanitize.h"
 
+#include <setjmp.h>
+
 #include "arch.h"
+#include "callback.h"
 #include "os.h"
 #include "scheduler.h"
 
@@ -25,7 +33,16 @@ NORETURN void arch_resume_bare(struct pintle_task *to, struct thread *thread);
 NORETURN void arch_abandon_to_loop_bare(struct thread *thread);
 void arch_task_prepare_bare(struct pintle_task *task);
 int arch_call_on_thread_bare(int (*fn)(void *), void *arg, struct thread *thread);
+void arch_thread_run_bare(struct thread *thread);
 void sanitize_loop(struct thread *thread);
+void sanitize_callback_leave(struct callback *callback);
+uintptr_t sanitize_callback_run(struct callback *callback);
+void callback_leave(struct callback *callback);
+uintptr_t callback_refused(struct callback *callback);
+uintptr_t sanitize_callback_elsewhere(struct callback *callback);
+uintptr_t callback_elsewhere(struct callback *callback);
+uintptr_t callback_landed(struct scope *scope);
+void callback_run_deferred(struct callback *callback);
 void sanitize_task_main(struct pintle_task *task);
 
 /* ---- What differs between the two ---- */
@@ -33,6 +50,10 @@ void sanitize_task_main(struct pintle_task *task);
 #if defined(PINTLE_SANITIZE_THREAD)
 
 extern void __tsan_func_exit(void);
+
+static char foreign_order;
+static void order_release(void) { __tsan_release(&foreign_order); }
+static void order_acquire(void) { __tsan_acquire(&foreign_order); }
 
 static void go_to(struct sanitize_context *from, struct sanitize_context *to, const void *low, const void *high) {
     (void)from;
@@ -75,6 +96,8 @@ static void arrive(struct sanitize_context *self) {
 }
 static void thread_begins(struct sanitize_context *self) { self->fake_stack = NULL; }
 static void frame_left(void) {}
+static void order_release(void) {}
+static void order_acquire(void) {}
 /* Frames that were left behind have their red zones still. */
 static void stack_clean(const void *low, const void *high) {
     __asan_unpoison_memory_region(low, (size_t)((const char *)high - (const char *)low));
@@ -134,8 +157,19 @@ void sanitize_loop(struct thread *thread) {
 }
 
 void sanitize_task_main(struct pintle_task *task) {
+    jmp_buf unwound;
     arrive(&task->sanitize);
-    task_main(task);
+    task->base.sp = &unwound;
+    if (_setjmp(unwound) == 0) task_main(task);
+    task_unwound(&task->base);
+}
+
+/* A thread that is not ours goes on where the loop's frames were left behind. */
+void arch_thread_run(struct thread *thread) {
+    enum { FRAMES_BYTES = 64 << 10 };
+    char *here = __builtin_frame_address(0);
+    arch_thread_run_bare(thread);
+    stack_clean(here - FRAMES_BYTES, here - 512);
 }
 
 void sanitize_stack_free(struct sanitize_context *context) {
@@ -172,8 +206,84 @@ static int run_on_thread(void *arg) {
 int arch_call_on_thread(int (*fn)(void *), void *arg, struct thread *thread) {
     struct on_thread call = {fn, arg, thread, thread->task};
     int value;
+    order_release();
     go_to_call(&call.task->sanitize, &thread->sanitize, thread->stack_limit, thread->stack_base);
     value = arch_call_on_thread_bare(run_on_thread, &call, thread);
     arrive(&call.task->sanitize);
+    order_acquire();
     return value;
+}
+
+/* ---- Callbacks and unwinding ---- */
+
+/* On the task's stack already, which has not been announced. */
+void sanitize_callback_leave(struct callback *callback) {
+    struct sanitize_context *below = &callback->thread->sanitize;
+    struct pintle_task *task = callback->task;
+    if (below->lowest == NULL || (void *)callback < below->lowest) below->lowest = callback;
+    go_to_call(below, &task->sanitize, task->stack_reserve, task->stack_base);
+    arrive(&task->sanitize);
+    callback_leave(callback);
+}
+
+struct run {
+    struct callback *callback;
+    uintptr_t result;
+    bool has_returned;
+};
+
+static void run(void *arg) {
+    struct run *in = arg;
+    const struct pintle_thunk *thunk = in->callback->thunk;
+    in->result = thunk->fn(thunk->user, in->callback->args);
+    in->has_returned = true;
+}
+
+static uintptr_t run_open(struct callback *callback) {
+    struct pintle_task *task = callback->task;
+    struct run in = {.callback = callback};
+    callback->scope = (struct scope){
+        .outer = task->scope, .callback = callback, .inside = task->inside, .pins_auto = callback->thread->pins_auto};
+    task->scope = &callback->scope;
+    arch_protect(&callback->scope, run, &in);
+    if (!in.has_returned) return callback_landed(&callback->scope);
+    callback_run_deferred(callback);
+    return in.result;
+}
+
+uintptr_t sanitize_callback_run(struct callback *callback) {
+    const struct thread *thread = callback->thread;
+    bool open = callback->task->pending == NULL && atomic_load_acquire(&callback->thunk->state) == THUNK_OPEN;
+    uintptr_t result;
+    order_acquire();
+    result = open ? run_open(callback) : callback_refused(callback);
+    order_release();
+    go_to_call(&callback->task->sanitize, &callback->thread->sanitize, thread->stack_limit, thread->stack_base);
+    arrive(&callback->thread->sanitize);
+    return result;
+}
+
+uintptr_t sanitize_callback_elsewhere(struct callback *callback) {
+    uintptr_t result;
+    order_acquire();
+    result = callback_elsewhere(callback);
+    order_release();
+    return result;
+}
+
+void arch_protect(struct scope *scope, void (*fn)(void *), void *arg) {
+    jmp_buf unwound;
+    scope->sp = &unwound;
+    scope->pc = NULL;
+    if (_setjmp(unwound) == 0) fn(arg);
+}
+
+void arch_unwind(struct scope *scope) {
+    struct thread *thread = os_self();
+    struct sanitize_context *below = &thread->sanitize;
+    if (below->lowest != NULL && below->lowest < thread->stack_top) {
+        stack_clean(below->lowest, thread->stack_top);
+        below->lowest = thread->stack_top;
+    }
+    longjmp(*(jmp_buf *)scope->sp, 1);
 }

@@ -511,8 +511,8 @@ CASE(doubles_and_floats_arrive_among_integers) {
     static const struct {
         const char *letters;
         double (*call)(void *fn);
-    } rows[] = {{"difd", call_mix4}, {"idiifi", call_mix6}, {"dddddddddd", call_mix10},
-                {"difidifidifidifidifd", call_mix20}};
+    } rows[] = {
+        {"difd", call_mix4}, {"idiifi", call_mix6}, {"dddddddddd", call_mix10}, {"difidifidifidifidifd", call_mix20}};
     for (size_t i = 0; i < ELEMENTS(rows); i++) {
         mixed m = {.letters = rows[i].letters, .call = rows[i].call};
         unsigned nargs = (unsigned)strlen(m.letters);
@@ -533,9 +533,7 @@ static uintptr_t halve(void *user, const uintptr_t *args) {
     return float_bits(as_float(args[0]) / 2);
 }
 typedef float halve_fn(float);
-static int pass_float(void *arg) {
-    return ((halve_fn *)(uintptr_t)pintle_thunk_pointer(arg))(5.0f) == 2.5f ? 0 : 1;
-}
+static int pass_float(void *arg) { return ((halve_fn *)(uintptr_t)pintle_thunk_pointer(arg))(5.0f) == 2.5f ? 0 : 1; }
 CASE(float_is_given_back) {
     pintle_thunk *thunk;
     ck_assert_int_eq(pintle_thunk_new(&thunk, halve, NULL, 1, PINTLE_FLOATS(1) | PINTLE_FLOAT_RESULT), 0);

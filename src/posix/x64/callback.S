@@ -42,6 +42,7 @@ arch_callback:
     movl    $THUNK_PLAIN, (CB_OWN + THUNK_FLAGS)(%rsp)
     movq    %rdi, (CB_OWN + THUNK_FN)(%rsp)
     movq    %rsi, (CB_OWN + THUNK_USER)(%rsp)
+    movq    $0, (CB_OWN + THUNK_PANIC_RESULT)(%rsp)
     movq    $0, (CB_OWN + THUNK_DEEP)(%rsp) /* and what lies behind: crosses, does not gather */
     leaq    CB_OWN(%rsp), %r11
     jmp     .Lrecord
@@ -120,6 +121,9 @@ thunk_common:
     movq    %r15, 40(%rsp)
     movq    %rsi, %rbx              /* the record */
     frame_linked
+#if defined(PINTLE_SANITIZE)
+    jmp     .Lleave_cold            /* all in C: src/sanitize/switch.c */
+#endif
     leaq    CALL_LEAVE_STEP(%rax), %rcx
     movl    %eax, %edi
     andl    $CALL_FLAGS_MASK, %edi
@@ -130,6 +134,9 @@ thunk_common:
     cmpl    $0, THREAD_ATTENTION(%r10)
     jne     .Lleave_cold
 .Lleft:
+#if defined(PINTLE_SANITIZE)
+    jmp     .Lrefused
+#endif
     cmpl    $THUNK_STATE_OPEN, THUNK_STATE(%r11)
     jne     .Lrefused
     cmpq    $0, TASK_PENDING(%rdx)
@@ -191,7 +198,7 @@ thunk_common:
     ret
 .Lplain:
     .cfi_restore_state
-    xorl    %eax, %eax
+    movl    THUNK_PANIC_RESULT(%r11), %eax
     movq    %rcx, %rsp
     .cfi_def_cfa rsp, 8
     ret
@@ -380,6 +387,18 @@ arch_unwind:
     jmp     *SCOPE_PC(%rdi)
     .cfi_endproc
     .size   arch_unwind, . - arch_unwind
+
+/* bool arch_is_dispatched(callback = rdi): the system calls nobody back, but by signals. */
+    .globl  arch_is_dispatched
+    .hidden arch_is_dispatched
+    .type   arch_is_dispatched, @function
+    .p2align 4
+arch_is_dispatched:
+    .cfi_startproc
+    xorl    %eax, %eax
+    ret
+    .cfi_endproc
+    .size   arch_is_dispatched, . - arch_is_dispatched
 
 /* Where unwinding goes on in a task's own scope: rsp = base - 16, as at task_entry. */
     .globl  arch_base_unwound

@@ -34,6 +34,7 @@ arch_callback:
     movl    $THUNK_PLAIN, THUNK_FLAGS(%r11)
     movq    %rcx, THUNK_FN(%r11)
     movq    %rdx, THUNK_USER(%r11)
+    movq    $0, THUNK_PANIC_RESULT(%r11)
     movq    $0, THUNK_DEEP(%r11)    /* and what lies behind: crosses, does not gather */
     jmp     record_made
 
@@ -254,7 +255,7 @@ callback_frame:
 
     /* Cold. */
 .Lplain:
-    xorl    %eax, %eax
+    movl    THUNK_PANIC_RESULT(%r11), %eax
     jmp     .Lend
 .Ldeep_leave:
     movq    CB_THUNK(%rbx), %r11
