@@ -392,7 +392,7 @@ bool thread_wait_for_processor(struct thread *thread) {
             processor_pass_on(processor);
         }
     }
-    if (!thread->is_home && thread->reserved == NULL && !thread->is_listed) join_spares(thread);
+    if (!thread->is_home && !thread->is_attached && thread->reserved == NULL && !thread->is_listed) join_spares(thread);
     for (;;) {
         processor = atomic_swap_acq_rel(&thread->handed, NULL);
         if (processor != NULL) {
