@@ -19,7 +19,8 @@
  * Search  bug -DSENDERS -DBUG_EARLY_RELEASE
  * Search  bug -DSENDERS -DDEADLINE -DBUG_NO_RECHECK
  * Search  bug -DBUG_NO_SECOND_LOOK
- * Search  bug -DBUG_NO_FENCE */
+ * Search  bug -DBUG_NO_FENCE
+ */
 #define OPEN 1
 #define EVENT 2
 #define DEADLINE_PASSED 3

@@ -16,7 +16,8 @@
  * Search  clean -DRIVAL
  * Search  bug -DBUG_LOOK_THEN_CLAIM
  * Search  bug -DBUG_WOKEN_FIRST
- * Search  bug -DRIVAL -DBUG_ORDER */
+ * Search  bug -DRIVAL -DBUG_ORDER
+ */
 #define OPEN 1
 #define EVENT 2
 #define DEADLINE_PASSED 3
