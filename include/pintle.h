@@ -22,6 +22,7 @@
 #include "pintle/callback.h"
 #include "pintle/panic.h"
 #include "pintle/sync.h"
+#include "pintle/trace.h"
 #if defined(_WIN32)
 #include "pintle/syscall.h"
 #endif

@@ -13,6 +13,7 @@
 #include "sanitize.h"
 #include "scheduler.h"
 #include "stack.h"
+#include "task_text.h"
 
 enum {
     AGAIN_NS = 100000000,
@@ -72,16 +73,14 @@ static bool looks_dead(uint64_t *out_switches) {
 }
 
 static void list_task(struct pintle_task *task) {
-    const char *waits_for = atomic_load_relaxed(&task->waits_for);
+    char text[256];
     if (atomic_load_relaxed(&task->state) != TASK_WAITING) return;
-    if (sizeof list.text - list.length < 256) {
+    if (sizeof list.text - list.length < sizeof text + sizeof "  \n" + sizeof "  and 4294967295 more\n") {
         list.left_out++;
         return;
     }
-    list.length += (size_t)snprintf(
-        list.text + list.length, sizeof list.text - list.length, "  task %llu%s%s%s waits in %s%s, spawned from %p\n",
-        (unsigned long long)task->id, task->name[0] != '\0' ? " '" : "", task->name, task->name[0] != '\0' ? "'" : "",
-        waits_for != NULL ? waits_for : "?", task->bound != NULL ? " (pinned)" : "", task->spawned_at);
+    task_text(task, text, sizeof text);
+    list.length += (size_t)snprintf(list.text + list.length, sizeof list.text - list.length, "  %s\n", text);
 }
 
 int64_t deadlock_look(int64_t now_ns) {

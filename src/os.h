@@ -112,6 +112,8 @@ void os_attached_close(os_thread *thread);
 unsigned os_backtrace(void **out_frames, unsigned most);
 /* What lies at the address: "module!function+0x12", or as much of it as can be told. */
 void os_symbol(const void *address, char *out_text, size_t text_bytes);
+/* Copies memory of this process that may not be there; false: it is not. */
+bool os_peek(const void *address, void *out_copy, size_t bytes);
 
 /* Addresses of the calling thread's errno and last error (the same for the thread's whole life). Where the system
  * has no last error, *out_last_error is NULL. */

@@ -37,7 +37,8 @@ struct slab {
 static struct pool {
     struct lock lock;
     struct pintle_task *free, *cold, *trimmed;
-    struct slab *slabs; /* newest first: only the first has stacks left to carve */
+    _Atomic(struct slab *)
+        slabs; /* newest first: only the first has stacks left to carve; others walk them without the lock */
 } pools[CLASSES] = {POOLS_4, POOLS_4, POOLS_4, POOLS_4};
 static _Atomic uint64_t held_bytes;
 static _Atomic uint32_t stacks; /* prepared, of all classes; a hint for os_stacks_prepare */
@@ -70,8 +71,8 @@ static int slab_new_locked(struct pool *pool, int size_class) {
         return error_set(PINTLE_ENOMEM, 0, "no address space for a task's stack of %zu bytes", bytes);
     }
     SANITIZE_MEMORY_FRESH(slab->base, slab->bytes);
-    slab->next = pool->slabs;
-    pool->slabs = slab;
+    slab->next = atomic_load_relaxed(&pool->slabs);
+    atomic_store_release(&pool->slabs, slab); /* pairs with stack_each_task */
     atomic_add_relaxed(&held_bytes, slab->bytes);
     return 0;
 }
@@ -95,14 +96,14 @@ static int prepare_locked(struct slab *slab, size_t bytes) {
 }
 
 static int carve_locked(struct pool *pool, int size_class, struct pintle_task **out) {
-    struct slab *slab = pool->slabs;
+    struct slab *slab = atomic_load_relaxed(&pool->slabs);
     size_t bytes = class_bytes(size_class);
     struct pintle_task *task;
     uint32_t index;
     int result;
     if (slab == NULL || atomic_load_relaxed(&slab->carved) == slab->count) {
         if ((result = slab_new_locked(pool, size_class)) != 0) return result;
-        slab = pool->slabs;
+        slab = atomic_load_relaxed(&pool->slabs);
     }
     index = atomic_load_relaxed(&slab->carved);
     if (index == slab->prepared && (result = prepare_locked(slab, bytes)) != 0) return result;
@@ -205,11 +206,8 @@ bool stack_trim_wanted(void) {
 
 void stack_each_task(void (*visit)(struct pintle_task *task)) {
     for (int size_class = 0; size_class < CLASSES; size_class++) {
-        struct pool *pool = &pools[size_class];
-        struct slab *slab;
-        lock_acquire(&pool->lock);
-        slab = pool->slabs; /* slabs are only added, in front */
-        lock_release(&pool->lock);
+        /* Slabs are only added, in front. */
+        struct slab *slab = atomic_load_acquire(&pools[size_class].slabs);
         for (; slab != NULL; slab = slab->next) {
             uint32_t carved = atomic_load_acquire(&slab->carved);
             for (uint32_t i = 0; i < carved; i++) visit(record_at(slab, i));
@@ -219,11 +217,7 @@ void stack_each_task(void (*visit)(struct pintle_task *task)) {
 
 void stack_check_records(void (*visit)(struct pintle_task *task, void *context), void *context) {
     for (int size_class = 0; size_class < CLASSES; size_class++) {
-        struct pool *pool = &pools[size_class];
-        struct slab *slab;
-        lock_acquire(&pool->lock);
-        slab = pool->slabs;
-        lock_release(&pool->lock);
+        struct slab *slab = atomic_load_acquire(&pools[size_class].slabs);
         for (; slab != NULL; slab = slab->next) {
             uint32_t carved = atomic_load_acquire(&slab->carved);
             for (uint32_t i = 0; i < carved; i++) visit(record_at(slab, i), context);
@@ -307,7 +301,7 @@ void stack_destroy(void) {
     for (int size_class = 0; size_class < CLASSES; size_class++) {
         struct pool *pool = &pools[size_class];
         while (pool->slabs != NULL) {
-            struct slab *slab = pool->slabs;
+            struct slab *slab = atomic_load_relaxed(&pool->slabs);
             pool->slabs = slab->next;
             if (!holds_left_behind(slab)) {
                 free_errors(slab);

@@ -9,6 +9,7 @@
  * Invariants: a reservation starts at a multiple of 64 KB. Tests: tests/unit/test_os.c, tests/posix/test_os_posix.c. */
 #include <errno.h>
 #include <sys/mman.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "fail.h"
@@ -84,4 +85,9 @@ int os_stack_trim(void *base, size_t bytes, size_t top_bytes, void **inout_limit
     if (fail_now(FAIL_RESERVE)) return ENOMEM;
     /* Not the lowest page, which may be the guard. */
     return madvise((char *)base + page_bytes, bytes - (top_pages + 1) * page_bytes, MADV_DONTNEED) == 0 ? 0 : errno;
+}
+
+bool os_peek(const void *address, void *out_copy, size_t bytes) {
+    struct iovec here = {out_copy, bytes}, there = {(void *)(uintptr_t)address, bytes};
+    return process_vm_readv(getpid(), &here, 1, &there, 1, 0) == (ssize_t)bytes;
 }

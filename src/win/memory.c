@@ -83,3 +83,8 @@ int os_stack_trim(void *base, size_t bytes, size_t top_bytes, void **inout_limit
     if (fail_now(FAIL_RESERVE)) return ERROR_COMMITMENT_LIMIT;
     return VirtualFree(base, (size_t)(guard - (char *)base), MEM_DECOMMIT) ? 0 : (int)GetLastError();
 }
+
+bool os_peek(const void *address, void *out_copy, size_t bytes) {
+    SIZE_T copied = 0;
+    return ReadProcessMemory(GetCurrentProcess(), address, out_copy, bytes, &copied) && copied == bytes;
+}

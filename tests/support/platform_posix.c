@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "pintle.h"
 #include "platform.h"
 
 extern char **environ;
@@ -44,6 +45,7 @@ static void *watchdog_run(void *unused) {
     }
     if (watchdog.armed) {
         fprintf(stderr, "watchdog: case %s over %u s\n", watchdog.case_name, watchdog.limit_s);
+        pintle_dump(NULL, NULL);
         _exit(STATUS_TEST_DIED);
     }
     pthread_mutex_unlock(&watchdog.lock);

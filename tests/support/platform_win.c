@@ -4,6 +4,7 @@
 #include <string.h>
 #include <windows.h>
 
+#include "pintle.h"
 #include "platform.h"
 
 static LONG WINAPI report_crash(EXCEPTION_POINTERS *exception) {
@@ -46,6 +47,7 @@ static DWORD WINAPI watchdog_run(void *unused) {
     (void)unused;
     if (WaitForSingleObject(watchdog.disarm, watchdog.limit_s * 1000) != WAIT_OBJECT_0) {
         fprintf(stderr, "watchdog: case %s over %u s\n", watchdog.case_name, watchdog.limit_s);
+        pintle_dump(NULL, NULL);
         TerminateProcess(GetCurrentProcess(), STATUS_TEST_DIED);
     }
     return 0;
