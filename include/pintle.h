@@ -23,6 +23,7 @@
 #include "pintle/panic.h"
 #include "pintle/sync.h"
 #include "pintle/trace.h"
+#include "pintle/timer.h"
 #if defined(_WIN32)
 #include "pintle/syscall.h"
 #endif

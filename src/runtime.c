@@ -17,6 +17,7 @@
 #include "scheduler.h"
 #include "stack.h"
 #include "thunk.h"
+#include "user_timer.h"
 #include "wait.h"
 
 enum { MOST_PROCESSORS = 1024, DEFAULT_LENT = 32, GRACE_MS = 1000, STUCK_MS = 20, EXIT_MS = 200, FIRST_TRIES = 6 };
@@ -107,6 +108,7 @@ static int processors_make(void) {
 
 static void release_everything(void) {
     callbacks_shutdown();
+    user_timers_shutdown();
     stack_each_task(scope_forget);
     for (uint32_t i = 0; i < sched.processors_all; i++) {
         timer_heap_destroy(&sched.processors[i].own_timers);

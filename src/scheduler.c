@@ -448,7 +448,9 @@ void processor_run_timer(struct processor *processor) {
     int64_t now;
     if (timer_heap_earliest(processor_timers(processor)) == INT64_MAX) return;
     now = os_now_ns();
-    if (!timer_heap_run_one(processor_timers(processor), now)) return;
+    do { /* until one has made a task the next */
+        if (!timer_heap_run_one(processor_timers(processor), now)) return;
+    } while (atomic_load_relaxed(&processor->runq.next) == NULL);
     /* More are due: come by the loop again after the task that was woken and one from the ring. So timers fire in order,
      * soon, and starve nobody. */
     if (timer_heap_earliest(processor_timers(processor)) <= now)

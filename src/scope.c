@@ -212,18 +212,23 @@ void pintle_task_exit(void) {
 
 /* ---- Deferring and recovering ---- */
 
-void pintle_defer(pintle_fn *fn, void *arg) {
-    struct thread *thread = task_only("pintle_defer");
-    struct deferred *deferred;
+static bool defer(struct thread *thread, pintle_fn *fn, void *arg) {
     struct scope *scope = thread->task->scope;
-    if (fn == NULL) panic("pintle_defer was given a NULL function");
-    deferred = deferred_new(thread_processor(thread));
-    if (UNLIKELY(deferred == NULL)) {
-        fn(arg);
-        panic("no memory for a deferred call");
-    }
+    struct deferred *deferred = deferred_new(thread_processor(thread));
+    if (UNLIKELY(deferred == NULL)) return false;
     *deferred = (struct deferred){scope->deferred, fn, arg};
     scope->deferred = deferred;
+    return true;
+}
+
+bool scope_defer(pintle_fn *fn, void *arg) { return defer(thread_self(), fn, arg); }
+
+void pintle_defer(pintle_fn *fn, void *arg) {
+    struct thread *thread = task_only("pintle_defer");
+    if (fn == NULL) panic("pintle_defer was given a NULL function");
+    if (LIKELY(defer(thread, fn, arg))) return;
+    fn(arg);
+    panic("no memory for a deferred call");
 }
 
 pintle_defer_mark pintle_defer_here(void) {

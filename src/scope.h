@@ -49,6 +49,8 @@ struct scope {
 
 /* Makes the task's own scope. Once for each record. */
 void scope_init_base(struct pintle_task *task);
+/* pintle_defer, for task code; false: no memory. */
+bool scope_defer(pintle_fn *fn, void *arg);
 /* Runs what is deferred in the scope, the last first. A panic in one of them comes by the scope as well. */
 void scope_run_deferred(struct scope *scope);
 /* The callback's scope was unwound to: runs what is deferred there. True: the panic was stopped there; else it is still

@@ -1,4 +1,4 @@
-/* select.c: waiting for the first of several channels and events.
+/* select.c: waiting for the first of several channels, events and timers.
  *
  *   1 Without guards: which cases look as if they could run? One of them, by chance, is tried under its own guard.
  *   2 All guards, in the order of their addresses: again, now for certain; none, and NOWAIT: EAGAIN.
@@ -14,6 +14,7 @@
 #include "error.h"
 #include "memory.h"
 #include "scheduler.h"
+#include "user_timer.h"
 
 enum { CASES_ON_STACK = 16, NOT_SERVED = 1 };
 
@@ -67,17 +68,19 @@ static inline bool may_run(const pintle_case *c) {
     if (c->on == NULL) return false;
     if (c->op == PINTLE_CASE_RECV) return chan_may_recv(c->on);
     if (c->op == PINTLE_CASE_SEND) return chan_may_send(c->on);
+    if (c->op == PINTLE_CASE_TIMER) return user_timer_is_due(c->on);
     return atomic_load_acquire(event_word(c->on)) != 0;
 }
 
 static inline struct waiters *queue_of(const pintle_case *c) {
     if (c->op == PINTLE_CASE_EVENT) return WAITERS_OF(((pintle_event *)c->on)->waiters);
+    if (c->op == PINTLE_CASE_TIMER) return &((struct pintle_timer *)c->on)->waiters;
     struct pintle_chan *chan = c->on;
     return c->op == PINTLE_CASE_RECV ? &chan->receivers : &chan->senders;
 }
 
 static inline size_t item_bytes_of(const pintle_case *c) {
-    return c->op == PINTLE_CASE_EVENT ? 0 : ((struct pintle_chan *)c->on)->item_bytes;
+    return c->op <= PINTLE_CASE_RECV ? ((struct pintle_chan *)c->on)->item_bytes : 0;
 }
 
 /* Under the case's guard: false if it has to wait. */
@@ -88,6 +91,8 @@ static bool run_locked(pintle_case *c, struct chan_wake *out_wake) {
         status = chan_recv_locked(c->on, c->item, out_wake);
     } else if (c->op == PINTLE_CASE_SEND) {
         status = chan_send_locked(c->on, c->item, out_wake);
+    } else if (c->op == PINTLE_CASE_TIMER) {
+        if (!user_timer_receive_locked(c->on, c->item)) status = CHAN_WOULD_WAIT;
     } else if (atomic_load_acquire(event_word(c->on)) == 0) {
         status = CHAN_WOULD_WAIT;
     }
@@ -113,8 +118,8 @@ static int check_cases(const pintle_case *cases, size_t n) {
     if (n > INT_MAX || (cases == NULL && n != 0))
         return error_set(PINTLE_EINVAL, 0, "%s: no cases, or too many", function);
     for (size_t i = 0; i < n; i++) {
-        if (cases[i].op < PINTLE_CASE_SEND || cases[i].op > PINTLE_CASE_EVENT) {
-            return error_set(PINTLE_EINVAL, 0, "%s: case %zu has op %u: use pintle_case_send, _recv or _event",
+        if (cases[i].op < PINTLE_CASE_SEND || cases[i].op > PINTLE_CASE_TIMER) {
+            return error_set(PINTLE_EINVAL, 0, "%s: case %zu has op %u: use pintle_case_send, _recv, _event or _timer",
                              function, i, cases[i].op);
         }
         if (cases[i].op == PINTLE_CASE_SEND && cases[i].on != NULL && cases[i].item == NULL &&

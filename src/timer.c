@@ -39,18 +39,24 @@ static void publish_earliest(struct timer_heap *heap) {
     atomic_store_relaxed(&heap->earliest_ns, heap->count > 0 ? heap->timers[0]->deadline_ns : INT64_MAX);
 }
 
+static void settle(struct timer_heap *heap, uint32_t index, struct timer *timer) {
+    if (index > 0 && heap->timers[(index - 1) / FANOUT]->deadline_ns > timer->deadline_ns) {
+        sift_up(heap, index, timer);
+    } else {
+        sift_down(heap, index, timer);
+    }
+    publish_earliest(heap);
+}
+
 static void remove_locked(struct timer_heap *heap, struct timer *timer) {
     uint32_t index = timer->index;
     struct timer *last = heap->timers[--heap->count];
     atomic_store_release(&timer->heap, NULL); /* pairs with its owner's acquire: he may arm it anew, without the lock */
     if (last != timer) {
-        if (index > 0 && heap->timers[(index - 1) / FANOUT]->deadline_ns > last->deadline_ns) {
-            sift_up(heap, index, last);
-        } else {
-            sift_down(heap, index, last);
-        }
+        settle(heap, index, last);
+    } else {
+        publish_earliest(heap);
     }
-    publish_earliest(heap);
 }
 
 void timer_heap_init(struct timer_heap *heap) {
@@ -85,15 +91,42 @@ int timer_start(struct timer_heap *heap, struct timer *timer) {
     return 0;
 }
 
-bool timer_stop(struct timer *timer) {
+/* The heap that the timer is in, locked; NULL: it is in none. */
+static struct timer_heap *lock_heap_of(struct timer *timer) {
     struct timer_heap *heap = atomic_load_acquire(&timer->heap); /* pairs with remove_locked */
-    bool armed;
-    if (heap == NULL) return false;
+    if (heap == NULL) return NULL;
     lock_acquire(&heap->lock);
-    armed = atomic_load_relaxed(&timer->heap) == heap;
-    if (armed) remove_locked(heap, timer);
+    if (atomic_load_relaxed(&timer->heap) == heap) return heap;
     lock_release(&heap->lock);
-    return armed;
+    return NULL;
+}
+
+bool timer_move(struct timer *timer, int64_t deadline_ns) {
+    struct timer_heap *heap = lock_heap_of(timer);
+    if (heap == NULL) return false;
+    timer->deadline_ns = deadline_ns;
+    settle(heap, timer->index, timer);
+    lock_release(&heap->lock);
+    return true;
+}
+
+bool timer_rearm(struct timer *timer, int64_t deadline_ns, int64_t period_ns, uint64_t seq) {
+    struct timer_heap *heap = lock_heap_of(timer);
+    if (heap == NULL) return false;
+    timer->deadline_ns = deadline_ns;
+    timer->period_ns = period_ns;
+    timer->seq = seq;
+    settle(heap, timer->index, timer);
+    lock_release(&heap->lock);
+    return true;
+}
+
+bool timer_stop(struct timer *timer) {
+    struct timer_heap *heap = lock_heap_of(timer);
+    if (heap == NULL) return false;
+    remove_locked(heap, timer);
+    lock_release(&heap->lock);
+    return true;
 }
 
 bool timer_heap_run_one(struct timer_heap *heap, int64_t now_ns) {
@@ -109,7 +142,15 @@ bool timer_heap_run_one(struct timer_heap *heap, int64_t now_ns) {
     timer = heap->timers[0];
     seq = timer->seq;
     fire = timer->fire;
-    remove_locked(heap, timer);
+    if (timer->period_ns == 0) {
+        remove_locked(heap, timer);
+    } else {
+        atomic_add_relaxed(&timer->references, 1); /* its owner holds one as long as it is in the heap */
+        timer->deadline_ns = timer->period_ns == TIMER_HELD
+                                 ? TIMER_LAST_NS
+                                 : timer_advance(timer->deadline_ns, timer->period_ns, now_ns);
+        settle(heap, 0, timer);
+    }
     lock_release(&heap->lock);
     fire(timer, seq); /* which may be armed for another wait by now */
     return true;

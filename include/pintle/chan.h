@@ -4,6 +4,7 @@
 
 #include "pintle/base.h"
 #include "pintle/sync.h"
+#include "pintle/timer.h"
 
 #if defined(__cplusplus)
 extern "C" {
@@ -50,8 +51,9 @@ enum {
     PINTLE_CASE_SEND = 1,  /* on: pintle_chan *, item: what to send */
     PINTLE_CASE_RECV = 2,  /* on: pintle_chan *, item: where to */
     PINTLE_CASE_EVENT = 3, /* on: pintle_event *; item is not used */
+    PINTLE_CASE_TIMER =
+        4, /* on: pintle_timer *; item: uint64_t *, how often it expired since the last that was received; or NULL */
     /* Not in this version: EINVAL. */
-    PINTLE_CASE_TIMER = 4,
     PINTLE_CASE_HANDLE = 5,
     PINTLE_CASE_FD = 6
 };
@@ -83,6 +85,14 @@ static inline pintle_case pintle_case_event(pintle_event *event) {
     pintle_case made;
     made.op = PINTLE_CASE_EVENT;
     made.on = event;
+    made.item = NULL;
+    made.status = 0;
+    return made;
+}
+static inline pintle_case pintle_case_timer(pintle_timer *timer) {
+    pintle_case made;
+    made.op = PINTLE_CASE_TIMER;
+    made.on = timer;
     made.item = NULL;
     made.status = 0;
     return made;
