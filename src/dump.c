@@ -69,7 +69,7 @@ static void append_call(const struct thread *thread, char *text, size_t bytes) {
     length += (size_t)snprintf(text + length, bytes - length, "%s", states[state & CALL_STATE_MASK]);
     if (block != NULL && os_peek(&block->fn, &fn, sizeof fn) && fn != NULL && length + SYMBOL_BYTES < bytes) {
         char symbol[SYMBOL_BYTES];
-        os_symbol(fn, symbol, sizeof symbol);
+        os_symbol(fn, false, symbol, sizeof symbol);
         snprintf(text + length, bytes - length, " of %s", symbol);
     }
 }
@@ -166,7 +166,7 @@ static void write_groups(void) {
     for (uint32_t i = 0; i < dump.group_count; i++) {
         const struct group *group = &dump.groups[i];
         char symbol[SYMBOL_BYTES], does[80];
-        os_symbol(group->spawned_at, symbol, sizeof symbol);
+        os_symbol(group->spawned_at, true, symbol, sizeof symbol);
         task_text_state(group->state, group->waits_for, group->is_bound, does, sizeof does);
         line("  %llu more: %s, spawned at %s, among them task %llu\n", (unsigned long long)group->count, does, symbol,
              (unsigned long long)group->first_id);

@@ -110,8 +110,9 @@ void os_attached_close(os_thread *thread);
 
 /* The return addresses of the calling function's callers, innermost first; how many. */
 unsigned os_backtrace(void **out_frames, unsigned most);
-/* What lies at the address: "module!function+0x12", or as much of it as can be told. */
-void os_symbol(const void *address, char *out_text, size_t text_bytes);
+/* What lies at the address: "module!function+0x12", or as much of it as can be told: the symbol table of the file, if it has
+ * one, and what it exports. is_return: the address is where a call returns to, and the caller is meant. Reads files. */
+void os_symbol(const void *address, bool is_return, char *out_text, size_t text_bytes);
 /* Copies memory of this process that may not be there; false: it is not. */
 bool os_peek(const void *address, void *out_copy, size_t bytes);
 

@@ -10,7 +10,7 @@
 #include "os.h"
 #include "scheduler.h"
 
-enum { STATUS_PANIC = 2, REPORT_BYTES = 4096 };
+enum { STATUS_PANIC = 2, REPORT_BYTES = 8192, SYMBOL_BYTES = 192 };
 
 /* For when there is no memory for one. Whoever comes while it is in use gets a report at once. */
 static struct panic last_panic;
@@ -28,21 +28,6 @@ static void report(int kind, const char *text) {
 
 static struct pintle_task *task_here(struct thread *thread) { return thread != NULL ? thread->task : NULL; }
 
-static void describe(const char *what, const char *message, char *out, size_t bytes) {
-    struct thread *thread = thread_self();
-    struct pintle_task *task = task_here(thread);
-    if (task == NULL) {
-        snprintf(out, bytes, "pintle: %s: %s\n  on thread %llu, which runs no task\n", what, message,
-                 (unsigned long long)os_thread_id());
-        return;
-    }
-    snprintf(out, bytes, "pintle: %s: %s\n  task %llu%s%s%s, spawned from %p, on thread %llu%s%s\n", what, message,
-             (unsigned long long)task->id, task->name[0] != '\0' ? " '" : "", task->name,
-             task->name[0] != '\0' ? "'" : "", task->spawned_at, (unsigned long long)os_thread_id(),
-             task->pins_user != 0 ? ", pinned" : "",
-             call_state(atomic_load_relaxed(&thread->call)) != CALL_OUT ? ", in a foreign call" : "");
-}
-
 PINTLE_PRINTF(4, 5) static size_t add(char *out, size_t bytes, size_t length, const char *format, ...) {
     va_list arguments;
     int added;
@@ -53,21 +38,56 @@ PINTLE_PRINTF(4, 5) static size_t add(char *out, size_t bytes, size_t length, co
     return added > 0 ? length + (size_t)added : length;
 }
 
+static size_t add_code(char *out, size_t bytes, size_t length, const char *before, const void *address,
+                       bool is_return) {
+    char symbol[SYMBOL_BYTES];
+    if (address == NULL) return length;
+    os_symbol(address, is_return, symbol, sizeof symbol);
+    return add(out, bytes, length, "%s%s", before, symbol);
+}
+
+static size_t add_task(char *out, size_t bytes, size_t length, uint64_t id, const char *name, const void *spawned_at) {
+    length = add(out, bytes, length, "  task %llu%s%s%s", (unsigned long long)id, name[0] != '\0' ? " '" : "", name,
+                 name[0] != '\0' ? "'" : "");
+    return add_code(out, bytes, length, ", spawned from ", spawned_at, true);
+}
+
+static size_t add_pins(char *out, size_t bytes, size_t length, uint32_t pins, bool in_call) {
+    if (pins == 1) length = add(out, bytes, length, ", pinned");
+    if (pins > 1) length = add(out, bytes, length, ", pinned %u times", (unsigned)pins);
+    if (in_call) length = add(out, bytes, length, ", in a foreign call");
+    return length;
+}
+
+static void describe(const char *what, const char *message, char *out, size_t bytes) {
+    struct thread *thread = thread_self();
+    struct pintle_task *task = task_here(thread);
+    size_t length = add(out, bytes, 0, "pintle: %s: %s\n", what, message);
+    if (task == NULL) {
+        add(out, bytes, length, "  on thread %llu, which runs no task\n", (unsigned long long)os_thread_id());
+        return;
+    }
+    length = add_task(out, bytes, length, task->id, task->name, task->spawned_at);
+    length = add(out, bytes, length, ", on thread %llu", (unsigned long long)os_thread_id());
+    length = add_pins(out, bytes, length, task->pins_user, call_state(atomic_load_relaxed(&thread->call)) != CALL_OUT);
+    add(out, bytes, length, "\n");
+}
+
+/* The first of the frames of a fault is where it is; all others are where a call returns to. */
 static void describe_panic(const struct panic *panic, char *out, size_t bytes) {
     const pintle_panic_info *info = &panic->info;
-    size_t length = add(out, bytes, 0, "pintle: panic: %s\n  task %llu%s%s%s, spawned from %p%s%s\n", info->text,
-                        (unsigned long long)info->task_id, info->task_name[0] != '\0' ? " '" : "", info->task_name,
-                        info->task_name[0] != '\0' ? "'" : "", panic->spawned_at,
-                        panic->pins_user != 0 ? ", pinned" : "", panic->in_call ? ", in a foreign call" : "");
+    size_t length = add(out, bytes, 0, "pintle: panic: %s\n", info->text);
+    length = add_task(out, bytes, length, info->task_id, info->task_name, panic->spawned_at);
+    length = add_pins(out, bytes, length, panic->pins_user, panic->in_call);
+    length = add(out, bytes, length, "\n");
     for (unsigned i = 0; i < panic->frame_count; i++) {
-        char symbol[256];
-        os_symbol(panic->frames[i], symbol, sizeof symbol);
-        length = add(out, bytes, length, "    %p %s\n", panic->frames[i], symbol);
+        length = add(out, bytes, length, "    %p", panic->frames[i]);
+        length = add_code(out, bytes, length, " ", panic->frames[i], i > 0 || info->address == NULL);
+        length = add(out, bytes, length, "\n");
     }
     for (unsigned i = 0; i < panic->call_count; i++) {
-        char symbol[256];
-        os_symbol(panic->calls[i], symbol, sizeof symbol);
-        length = add(out, bytes, length, "  inside a call of %s\n", symbol);
+        length = add_code(out, bytes, length, "  inside a call of ", panic->calls[i], false);
+        length = add(out, bytes, length, "\n");
     }
     for (const struct panic *before = panic->replaced; before != NULL; before = before->replaced) {
         length = add(out, bytes, length, "  in a deferred function, after the panic: %s\n", before->info.text);
@@ -140,10 +160,19 @@ static bool may_be_stopped(const struct pintle_task *task) {
     return false;
 }
 
+/* For the report: the panics whose deferred functions run now, the last first. */
+static void chain_to(struct panic *panic, const struct pintle_task *task) {
+    for (const struct scope *scope = task->scope; scope != NULL; scope = scope->outer) {
+        while (panic->replaced != NULL) panic = panic->replaced;
+        panic->replaced = scope->panic;
+    }
+}
+
 static void raise_in_task(void *arg) { panic_raise(arg); }
 
 static NORETURN void panic_go(struct panic *panic, struct thread *thread, struct pintle_task *task) {
     if (!may_be_stopped(task)) {
+        chain_to(panic, task);
         report_panic(panic);
         os_exit(STATUS_PANIC);
     }

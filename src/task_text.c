@@ -22,7 +22,7 @@ void task_text(struct pintle_task *task, char *out_text, size_t text_bytes) {
     task_text_state(state, atomic_load_relaxed(&task->waits_for),
                     state != TASK_RUNNING && *(struct thread *volatile *)&task->bound != NULL, does, sizeof does);
     const void *spawned_at = *(void *volatile *)&task->spawned_at;
-    if (spawned_at != NULL) os_symbol(spawned_at, symbol, sizeof symbol);
+    if (spawned_at != NULL) os_symbol(spawned_at, true, symbol, sizeof symbol);
     const char *quote = name[0] != '\0' ? "'" : "";
     snprintf(out_text, text_bytes, "task %llu%s%s%s%s %s%s%s", (unsigned long long)task_id_of_other(task),
              name[0] != '\0' ? " " : "", quote, name, quote, does, spawned_at != NULL ? ", spawned at " : "",

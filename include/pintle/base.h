@@ -27,7 +27,9 @@
 #define PINTLE_API
 #endif
 
+/* PINTLE_INLINE: inlined without optimization too, so that who calls is the user's function. */
 #if defined(__GNUC__)
+#define PINTLE_INLINE static inline __attribute__((always_inline))
 #define PINTLE_NORETURN __attribute__((noreturn))
 #if defined(__MINGW32__) && !defined(__clang__)
 #define PINTLE_PRINTF(format_index, first_argument) __attribute__((format(gnu_printf, format_index, first_argument)))
@@ -35,9 +37,11 @@
 #define PINTLE_PRINTF(format_index, first_argument) __attribute__((format(printf, format_index, first_argument)))
 #endif
 #elif defined(_MSC_VER)
+#define PINTLE_INLINE static __forceinline
 #define PINTLE_NORETURN __declspec(noreturn)
 #define PINTLE_PRINTF(format_index, first_argument)
 #else
+#define PINTLE_INLINE static inline
 #define PINTLE_NORETURN
 #define PINTLE_PRINTF(format_index, first_argument)
 #endif

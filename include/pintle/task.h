@@ -24,7 +24,7 @@ typedef struct pintle_task_options {
 PINTLE_API int pintle_spawn(pintle_task **out_task, pintle_fn *fn, void *arg);
 PINTLE_API int pintle_spawn_with_sized(pintle_task **out_task, pintle_fn *fn, void *arg,
                                        const pintle_task_options *options, size_t size);
-static inline int pintle_spawn_with(pintle_task **out_task, pintle_fn *fn, void *arg,
+PINTLE_INLINE int pintle_spawn_with(pintle_task **out_task, pintle_fn *fn, void *arg,
                                     const pintle_task_options *options) {
     return pintle_spawn_with_sized(out_task, fn, arg, options, sizeof(pintle_task_options));
 }

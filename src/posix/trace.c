@@ -1,10 +1,12 @@
 /* trace.c (POSIX): where code is: the callers of a function, by their unwind data, and the names of addresses.
  * Threads: any. Locks: the loader's. Order: none. Tests: tests/unit/test_trace.c. */
-#define _GNU_SOURCE 1 /* dladdr */
+#define _GNU_SOURCE 1 /* dladdr1 */
 #include <dlfcn.h>
+#include <link.h>
 #include <unwind.h>
 
 #include "os.h"
+#include "symbols.h"
 
 struct trace {
     void **frames;
@@ -28,10 +30,22 @@ unsigned os_backtrace(void **out_frames, unsigned most) {
     return trace.count;
 }
 
-void os_symbol(const void *address, char *out_text, size_t text_bytes) {
+/* The name in the file's own table: the dynamic linker's has only what is exported. */
+static bool name_in_file(const struct link_map *map, const char *at, char *out_name, size_t name_bytes,
+                         size_t *out_offset) {
+    const char *path = map->l_name[0] != '\0' ? map->l_name : "/proc/self/exe";
+    return symbols_find(path, (uintptr_t)at - (uintptr_t)map->l_addr, out_name, name_bytes, out_offset);
+}
+
+/* The loader's lock is taken, for a moment, by whoever has it not already. */
+void os_symbol(const void *address, bool is_return, char *out_text, size_t text_bytes) {
+    const char *at = (const char *)address - is_return; /* what called may end with the call */
+    struct link_map *map = NULL;
     Dl_info info;
     const char *module;
-    if (dladdr(address, &info) == 0 || info.dli_fname == NULL) {
+    char name[128];
+    size_t offset;
+    if (dladdr1(at, &info, (void **)&map, RTLD_DL_LINKMAP) == 0 || info.dli_fname == NULL) {
         snprintf(out_text, text_bytes, "?");
         return;
     }
@@ -40,6 +54,8 @@ void os_symbol(const void *address, char *out_text, size_t text_bytes) {
     if (info.dli_sname != NULL) {
         snprintf(out_text, text_bytes, "%s!%s+0x%zx", module, info.dli_sname,
                  (size_t)((const char *)address - (const char *)info.dli_saddr));
+    } else if (map != NULL && name_in_file(map, at, name, sizeof name, &offset)) {
+        snprintf(out_text, text_bytes, "%s!%s+0x%zx", module, name, offset + is_return);
     } else {
         snprintf(out_text, text_bytes, "%s+0x%zx", module,
                  (size_t)((const char *)address - (const char *)info.dli_fbase));
