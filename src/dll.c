@@ -423,6 +423,17 @@ int pintle_dll_close(pintle_dll *dll, int64_t deadline_ns) {
     return 0;
 }
 
+int pintle_dll_callers(pintle_dll *dll, pintle_dll_caller *out, size_t most, size_t *out_count) {
+    bool self_inside;
+    size_t named, all;
+    if (dll == NULL || out_count == NULL || (out == NULL && most != 0))
+        return error_set(PINTLE_EINVAL, 0, "pintle_dll_callers: dll, out_count, or out with most = %zu is NULL", most);
+    named = most != 0 ? drain_callers(&dll->drain, out, most) : 0;
+    all = drain_count(&dll->drain, &self_inside);
+    *out_count = all > named ? all : named; /* some may have left between the two looks */
+    return 0;
+}
+
 int pintle_dll_reopen(pintle_dll *dll) {
     int code = changer_begin(dll, "pintle_dll_reopen");
     if (code != 0) return code;

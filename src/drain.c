@@ -134,24 +134,51 @@ uint32_t drain_count(struct drain *drain, bool *out_self) {
     return count + atomic_load_seq_cst(&drain->nameless) + atomic_load_seq_cst(&drain->holds);
 }
 
-/* Text of one caller; false if it left meanwhile. Its record is looked at while it may end: what was read counts only if
- * the slot is still its own afterwards (records are type-stable). */
-static bool describe_slot(struct drain_slot *slot, char *out_text, size_t text_bytes) {
+/* One caller; false if it left meanwhile. Its record is looked at while it may end: what was read counts only if the slot is
+ * still its own afterwards (records are type-stable). */
+static bool read_slot(struct drain_slot *slot, pintle_dll_caller *out) {
     uintptr_t who = atomic_load_acquire(&slot->who);
-    if (who == 0) return false;
     const char *what = atomic_load_relaxed(&slot->what);
-    if (what == NULL) what = "a call";
+    if (who == 0) return false;
+    memset(out, 0, sizeof *out);
+    snprintf(out->function, sizeof out->function, "%s", what != NULL ? what : "a call");
     if (who & 1) {
-        snprintf(out_text, text_bytes, "thread %llu in %s", (unsigned long long)(who >> 1), what);
+        out->thread_id = who >> 1;
     } else {
         const struct pintle_task *task = (const void *)who;
-        char name[TASK_NAME_BYTES];
-        task_name_of_other(task, name);
-        snprintf(out_text, text_bytes, "task %llu%s%s%s in %s", (unsigned long long)task_id_of_other(task),
-                 name[0] ? " '" : "", name, name[0] ? "'" : "", what);
+        static_assert(sizeof out->task_name == TASK_NAME_BYTES, "names of tasks fit");
+        task_name_of_other(task, out->task_name);
+        out->task_id = task_id_of_other(task);
     }
     atomic_fence_full();
     return atomic_load_relaxed(&slot->who) == who;
+}
+
+/* The first `most` callers; what is beyond them is counted only. */
+static size_t read_callers(struct drain *drain, pintle_dll_caller *out, size_t most, uint32_t *out_more) {
+    pintle_dll_caller spare;
+    size_t count = 0;
+    *out_more = 0;
+    for (struct drain_table *table = atomic_load_seq_cst(&drain->newest); table != NULL; table = table->older) {
+        for (uint32_t i = 0; i < table->line_count; i++) {
+            for (size_t s = 0; s < COUNT_OF(table->lines[i].slots); s++) {
+                if (!read_slot(&table->lines[i].slots[s], count < most ? &out[count] : &spare)) continue;
+                if (count < most) {
+                    count++;
+                } else {
+                    ++*out_more;
+                }
+            }
+        }
+    }
+    return count;
+}
+
+size_t drain_callers(struct drain *drain, pintle_dll_caller *out, size_t most) {
+    uint32_t more;
+    size_t count = read_callers(drain, out, most, &more);
+    memset(out + count, 0, (most - count) * sizeof *out);
+    return count;
 }
 
 static size_t append(char *out_text, size_t text_bytes, size_t length, const char *separator, const char *text) {
@@ -161,20 +188,25 @@ static size_t append(char *out_text, size_t text_bytes, size_t length, const cha
 }
 
 void drain_describe(struct drain *drain, char *out_text, size_t text_bytes) {
+    pintle_dll_caller callers[NAMES_MOST];
     char text[160];
-    size_t length = 0;
-    uint32_t named = 0, more = atomic_load_seq_cst(&drain->nameless), holds = atomic_load_seq_cst(&drain->holds);
+    size_t length = 0, named;
+    uint32_t more, holds = atomic_load_seq_cst(&drain->holds);
 
     out_text[0] = '\0';
-    for (struct drain_table *table = atomic_load_seq_cst(&drain->newest); table != NULL; table = table->older) {
-        for (uint32_t i = 0; i < table->line_count; i++) {
-            for (size_t s = 0; s < COUNT_OF(table->lines[i].slots); s++) {
-                if (!describe_slot(&table->lines[i].slots[s], text, sizeof text)) continue;
-                if (named++ < NAMES_MOST) length = append(out_text, text_bytes, length, ", ", text);
-            }
+    named = read_callers(drain, callers, NAMES_MOST, &more);
+    for (size_t i = 0; i < named; i++) {
+        const pintle_dll_caller *caller = &callers[i];
+        if (caller->task_id == 0) {
+            snprintf(text, sizeof text, "thread %llu in %s", (unsigned long long)caller->thread_id, caller->function);
+        } else {
+            const char *quote = caller->task_name[0] ? "'" : "";
+            snprintf(text, sizeof text, "task %llu%s%s%s%s in %s", (unsigned long long)caller->task_id,
+                     caller->task_name[0] ? " " : "", quote, caller->task_name, quote, caller->function);
         }
+        length = append(out_text, text_bytes, length, ", ", text);
     }
-    if (named > NAMES_MOST) more += named - NAMES_MOST;
+    more += atomic_load_seq_cst(&drain->nameless);
     if (more > 0) {
         snprintf(text, sizeof text, "%u more", more);
         length = append(out_text, text_bytes, length, " and ", text);

@@ -16,6 +16,7 @@
 #define PINTLE_SRC_DRAIN_H
 
 #include "lock.h"
+#include "pintle/dll.h"
 #include "task.h"
 #include "thread.h"
 
@@ -98,5 +99,7 @@ void drain_reopen(struct drain *drain);
 uint32_t drain_count(struct drain *drain, bool *out_self);
 /* "task 12 'worker' in inflate, task 13 in inflate and 4 more": who is inside now. */
 void drain_describe(struct drain *drain, char *out_text, size_t text_bytes);
+/* The same as data: up to `most` of them; how many were filled. */
+size_t drain_callers(struct drain *drain, pintle_dll_caller *out, size_t most);
 
 #endif

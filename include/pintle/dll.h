@@ -56,6 +56,19 @@ PINTLE_API int pintle_dll_find_data(pintle_dll *dll, const char *name, void **ou
  * a call of the DLL itself: the text names who is inside; also while another close or reopen of it is under way.
  * Blocks: task. From: any. Errors: EBUSY, ECANCELED (the task was cancelled while it waited), EINVAL. */
 PINTLE_API int pintle_dll_close(pintle_dll *dll, int64_t deadline_ns);
+
+/* A call that is inside a DLL: of a task, or of a thread that runs none (then task_id is 0). */
+typedef struct pintle_dll_caller {
+    uint64_t task_id, thread_id;
+    char task_name[32], function[64]; /* cut to what fits */
+} pintle_dll_caller;
+
+/* Effect: who is inside, as data: fills out with up to `most` calls (out may be NULL, most 0), clears the rest of it, and
+ * stores how many there are in all, among them those held by pintle_dll_acquire, which have no name. Where calls come and
+ * go it is what was seen in passing; while a close is refused or waits, the number only falls.
+ * Blocks: no. From: any. Errors: EINVAL. */
+PINTLE_API int pintle_dll_callers(pintle_dll *dll, pintle_dll_caller *out, size_t most, size_t *out_count);
+
 /* Effect: undoes a close that failed. Blocks: no. From: any.
  * Errors: EINVAL (it was not closing), EBUSY (another close or reopen is under way). */
 PINTLE_API int pintle_dll_reopen(pintle_dll *dll);

@@ -324,6 +324,21 @@ static int close_waits(void *arg) {
 CASE(close_refuses_new_calls_and_waits_for_those_in_flight) { run_tasks(close_waits, 2); }
 CASE(close_waits_with_one_processor_too) { run_tasks(close_waits, 1); }
 
+/* The one that is inside, as data. */
+static bool callers_are(const plugin *p, uint64_t task_id, const char *task_name, const char *function) {
+    pintle_dll_caller callers[2], all_set;
+    size_t count = 99, count_only = 99;
+    memset(&all_set, 255, sizeof all_set);
+    callers[0] = callers[1] = all_set;
+    return pintle_dll_callers(p->dll, callers, 2, &count) == 0 && count == 1 && callers[0].task_id == task_id &&
+           (callers[0].thread_id != 0) == (task_id == 0) && strcmp(callers[0].task_name, task_name) == 0 &&
+           strcmp(callers[0].function, function) == 0 && callers[1].task_id == 0 && callers[1].function[0] == 0 &&
+           pintle_dll_callers(p->dll, NULL, 0, &count_only) == 0 && count_only == 1 &&
+           pintle_dll_callers(p->dll, NULL, 1, &count) == PINTLE_EINVAL &&
+           pintle_dll_callers(p->dll, callers, 2, NULL) == PINTLE_EINVAL &&
+           pintle_dll_callers(NULL, callers, 2, &count) == PINTLE_EINVAL;
+}
+
 static int close_times_out(void *arg) {
     plugin p;
     visitor v;
@@ -336,6 +351,7 @@ static int close_times_out(void *arg) {
     EXPECT(pintle_dll_close(p.dll, deadline_ns) == PINTLE_EBUSY && error_has(task));
     EXPECT(pintle_now() >= deadline_ns);
     EXPECT(is_refused(&p)); /* it goes on refusing */
+    EXPECT(callers_are(&p, pintle_task_id(v.task), "worker", "plugin_run"));
     EXPECT(pintle_dll_reopen(p.dll) == 0);
     EXPECT(weighs_right(&p));
     EXPECT(pintle_dll_reopen(p.dll) == PINTLE_EINVAL && error_has("plugin_a"));
@@ -385,6 +401,7 @@ static int close_with_foreign_visitor(void *arg) {
     EXPECT(helper_thread_start(&thread, foreign_visit, &v));
     pintle_call(wait_entered, &entered);
     EXPECT(pintle_dll_close(p.dll, PINTLE_NOWAIT) == PINTLE_EBUSY && error_has("thread ") && error_has("plugin_run"));
+    EXPECT(callers_are(&p, 0, "", "plugin_run"));
     helper_gate_open(&gate);
     EXPECT(pintle_dll_close(p.dll, PINTLE_FOREVER) == 0);
     helper_thread_join(&thread);
@@ -395,6 +412,16 @@ CASE(close_waits_for_foreign_threads_too) { run_tasks(close_with_foreign_visitor
 
 enum { CROWD = 200 };
 static visitor crowd[CROWD];
+/* Each of the crowd once. */
+static bool crowd_is_told(const plugin *p) {
+    static pintle_dll_caller callers[CROWD + 1];
+    size_t count, told = 0;
+    if (pintle_dll_callers(p->dll, callers, CROWD + 1, &count) != 0 || count != CROWD) return false;
+    for (size_t i = 0; i < CROWD; i++)
+        for (size_t k = 0; k < CROWD; k++) told += callers[k].task_id == pintle_task_id(crowd[i].task);
+    return told == CROWD && callers[CROWD].task_id == 0 && pintle_dll_callers(p->dll, callers, 3, &count) == 0 &&
+           count == CROWD;
+}
 static int close_with_crowd(void *arg) {
     plugin p;
     (void)arg;
@@ -404,6 +431,7 @@ static int close_with_crowd(void *arg) {
     for (size_t i = 0; i < CROWD; i++) EXPECT(visitor_start(&crowd[i], &p, &gate, &entered, NULL));
     EXPECT(weighs_right(&p)); /* in a crowded table */
     EXPECT(pintle_dll_close(p.dll, PINTLE_NOWAIT) == PINTLE_EBUSY && error_has("197 more"));
+    EXPECT(crowd_is_told(&p));
     EXPECT(pintle_dll_reopen(p.dll) == 0);
     EXPECT(weighs_right(&p));
     helper_gate_open(&gate);
@@ -440,11 +468,14 @@ CASE(close_counts_each_of_200_nested_calls) { run_tasks(close_nested, 1); }
 
 static int acquire_and_close(void *arg) {
     plugin p;
+    pintle_dll_caller caller;
+    size_t count;
     (void)arg;
     if (!plugin_open(&p)) return 1;
     EXPECT(pintle_dll_acquire(p.dll) == 0);
     EXPECT(pintle_dll_acquire(p.dll) == 0);
     EXPECT(pintle_dll_close(p.dll, PINTLE_NOWAIT) == PINTLE_EBUSY && error_has("2 not yet released"));
+    EXPECT(pintle_dll_callers(p.dll, &caller, 1, &count) == 0 && count == 2 && caller.function[0] == 0);
     pintle_dll_release(p.dll);
     EXPECT(pintle_dll_close(p.dll, PINTLE_NOWAIT) == PINTLE_EBUSY && error_has("1 not yet released"));
     EXPECT(pintle_dll_acquire(p.dll) == PINTLE_ECLOSED);

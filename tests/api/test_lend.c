@@ -163,6 +163,55 @@ CASE(no_loans_means_no_other_task_runs) {
     ck_assert(s.ran);
 }
 
+/* max_lent = 2: with one processor, three that block in plain code are inside at once, and never a fourth. A thread of the
+ * system looks on, since no task could. */
+typedef struct bounded {
+    helper_sem entered, go_on;
+    atomic_uint inside, most;
+    pintle_stats stats;
+    unsigned inside_then;
+} bounded;
+
+enum { BLOCKED = 8, MOST_LENT = 2 };
+
+static void block_and_count(void *arg) {
+    bounded *b = arg;
+    unsigned inside = atomic_fetch_add(&b->inside, 1) + 1, most = atomic_load(&b->most);
+    while (inside > most && !atomic_compare_exchange_weak(&b->most, &most, inside)) continue;
+    helper_sem_post(&b->entered);
+    helper_sem_wait(&b->go_on);
+    atomic_fetch_sub(&b->inside, 1);
+}
+static void look_on(void *arg) {
+    bounded *b = arg;
+    for (unsigned i = 0; i < 1 + MOST_LENT; i++) helper_sem_wait(&b->entered);
+    pintle_sleep(PINTLE_MS(100)); /* time enough for a loan too many */
+    b->inside_then = atomic_load(&b->inside);
+    pintle_stats_get(&b->stats);
+    for (unsigned i = 0; i < BLOCKED; i++) helper_sem_post(&b->go_on);
+}
+static int bounded_main(void *arg) {
+    pintle_task *tasks[BLOCKED];
+    return (int)(helper_spawn_all(tasks, BLOCKED, block_and_count, arg) + helper_join_all(tasks, BLOCKED));
+}
+
+CASE(no_more_is_lent_than_max_lent) {
+    bounded b = {.inside = 0};
+    helper_thread thread;
+    pintle_options options = helper_processors(1);
+    options.max_lent = MOST_LENT;
+    helper_sem_init(&b.entered);
+    helper_sem_init(&b.go_on);
+    ck_assert(helper_thread_start(&thread, look_on, &b));
+    ck_assert_int_eq(pintle_run(bounded_main, &b, &options), 0);
+    helper_thread_join(&thread);
+    helper_sem_destroy(&b.entered);
+    helper_sem_destroy(&b.go_on);
+    ck_assert_uint_eq(b.inside_then, 1 + MOST_LENT);
+    ck_assert_uint_eq(b.most, 1 + MOST_LENT);
+    ck_assert_uint_eq(b.stats.lent_now, MOST_LENT);
+}
+
 /* Loans under a storm: hogs of random length among sleepers, events and pins; everything ends. */
 static void storm_task(void *arg) {
     unsigned me = (unsigned)(uintptr_t)arg;
