@@ -98,8 +98,9 @@ static bool retake(struct processor *processor, struct thread *thread, int64_t n
     if (processor->seen_call !=
         word) { /* the tick makes words of different calls of one thread differ; of two threads rarely */
         processor->seen_call = word;
-        processor->seen_call_ns = now;
         processor->seen_call_cpu_ns = work ? thread_cpu_ns(thread) : 0;
+        processor->seen_call_ns = work ? os_now_ns()
+                                       : now; /* read last: what is lost between the two counts as computing */
         return false;
     }
     if (now - processor->seen_call_ns < (work ? BLOCKED_NS : BLOCKED_IDLE_NS)) return false;
