@@ -35,9 +35,11 @@ void task_list_append(struct task_list *list, struct task_list *from) {
     *from = (struct task_list){0};
 }
 
-/* Moves half of a full ring, then the task, to the list. False: thieves made room meanwhile. */
-static COLD bool overflow(struct runq *queue, struct pintle_task *task, uint32_t head, struct task_list *out_overflow) {
+bool runq_overflow(struct runq *queue, struct pintle_task *task, struct task_list *out_overflow) {
     struct pintle_task *batch[RUNQ_SLOTS / 2];
+    uint32_t head = atomic_load_acquire(&queue->head);
+    /* Full when the push looked, but thieves may have come since, more than once: then half a ring is not there to take. */
+    if (atomic_load_relaxed(&queue->tail) - head != RUNQ_SLOTS) return false;
     for (uint32_t i = 0; i < RUNQ_SLOTS / 2; i++) batch[i] = atomic_load_relaxed(runq_slot(queue, head + i));
     if (!atomic_cas_acq_rel(&queue->head, &head, head + RUNQ_SLOTS / 2)) return false;
     for (uint32_t i = 0; i < RUNQ_SLOTS / 2; i++) task_list_push(out_overflow, batch[i]);
@@ -47,7 +49,7 @@ static COLD bool overflow(struct runq *queue, struct pintle_task *task, uint32_t
 
 bool runq_push(struct runq *queue, struct pintle_task *task, struct task_list *out_overflow) {
     while (!runq_try_push(queue, task)) {
-        if (overflow(queue, task, atomic_load_acquire(&queue->head), out_overflow)) return false;
+        if (runq_overflow(queue, task, out_overflow)) return false;
     }
     return true;
 }

@@ -98,6 +98,8 @@ static inline bool runq_ring_is_empty(struct runq *queue) {
 
 /* True: queued. False: the ring was full; then half of it and the task are in *out_overflow, for the global queue. */
 bool runq_push(struct runq *queue, struct pintle_task *task, struct task_list *out_overflow);
+/* The full ring's part of it: moves half of the ring, then the task, to the list. False: it is not full any more. */
+COLD bool runq_overflow(struct runq *queue, struct pintle_task *task, struct task_list *out_overflow);
 /* Takes half of `from`'s ring (its `next` if the ring is empty) into `into`, which the caller owns, and returns one of
  * them to run; NULL: nothing there. *out_count: how many were taken. */
 struct pintle_task *runq_steal(struct runq *into, struct runq *from, uint32_t *out_count);

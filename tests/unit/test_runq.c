@@ -28,9 +28,11 @@ static void records_free(struct pintle_task *tasks) {
 
 static struct runq ring, other;
 
+static void rings_reset_other(void) { memset(&other, 0, sizeof other); }
+
 static void rings_reset(uint32_t begin) {
     memset(&ring, 0, sizeof ring);
-    memset(&other, 0, sizeof other);
+    rings_reset_other();
     atomic_store(&ring.head, begin);
     atomic_store(&ring.tail, begin);
     atomic_store(&other.head, begin / 2);
@@ -92,6 +94,27 @@ CASE(ring_full_gives_its_older_half_and_the_task_away) {
     for (unsigned i = 0; i < RUNQ_SLOTS / 2; i++) ck_assert_ptr_eq(task_list_pop(&overflow), &tasks[i]);
     ck_assert_ptr_eq(task_list_pop(&overflow), &tasks[RUNQ_SLOTS]);
     for (unsigned i = RUNQ_SLOTS / 2; i < RUNQ_SLOTS; i++) ck_assert_ptr_eq(runq_pop(&ring), &tasks[i]);
+    ck_assert_ptr_null(runq_pop(&ring));
+    records_free(tasks);
+}
+
+/* The push has seen a full ring; before it acts on that, thieves come, twice. */
+CASE(ring_not_full_any_more_is_not_halved) {
+    struct pintle_task *tasks = records(RUNQ_SLOTS + 1);
+    struct task_list overflow = {0};
+    uint32_t stolen = 0;
+    rings_reset(7);
+    for (unsigned i = 0; i < RUNQ_SLOTS; i++) ck_assert(runq_try_push(&ring, &tasks[i]));
+    ck_assert(!runq_try_push(&ring, &tasks[RUNQ_SLOTS]));
+    for (unsigned thief = 0; thief < 2; thief++) {
+        rings_reset_other();
+        ck_assert_ptr_nonnull(runq_steal(&other, &ring, &stolen));
+        ck_assert(!runq_overflow(&ring, &tasks[RUNQ_SLOTS], &overflow));
+        ck_assert_uint_eq(overflow.count, 0);
+    }
+    ck_assert_uint_eq(runq_count(&ring), RUNQ_SLOTS / 4);
+    ck_assert(runq_push(&ring, &tasks[RUNQ_SLOTS], &overflow));
+    for (unsigned i = RUNQ_SLOTS - RUNQ_SLOTS / 4; i <= RUNQ_SLOTS; i++) ck_assert_ptr_eq(runq_pop(&ring), &tasks[i]);
     ck_assert_ptr_null(runq_pop(&ring));
     records_free(tasks);
 }
