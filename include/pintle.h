@@ -21,6 +21,7 @@
 #include "pintle/dll.h"
 #include "pintle/callback.h"
 #include "pintle/panic.h"
+#include "pintle/scope.h"
 #include "pintle/sync.h"
 #include "pintle/trace.h"
 #include "pintle/timer.h"

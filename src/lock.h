@@ -11,12 +11,13 @@
 
 enum lock_rank {
     RANK_RUNTIME = 1, /* starting and stopping */
-    RANK_OBJECT = 2,  /* guards: channels and other objects that users wait on */
-    RANK_DLL = 3,     /* a DLL's list of procs */
-    RANK_TIMERS = 4,  /* a processor's timer heap */
-    RANK_SCHED = 5,   /* idle processors, global queue, spare threads */
-    RANK_POOL = 6,    /* free stacks and task records */
-    RANK_LEAF = 7     /* takes nothing below it */
+    RANK_NURSERY = 2, /* a cancellation scope: its tasks and the scopes that nest in it */
+    RANK_OBJECT = 3,  /* guards: channels and other objects that users wait on */
+    RANK_DLL = 4,     /* a DLL's list of procs */
+    RANK_TIMERS = 5,  /* a processor's timer heap */
+    RANK_SCHED = 6,   /* idle processors, global queue, spare threads */
+    RANK_POOL = 7,    /* free stacks and task records */
+    RANK_LEAF = 8     /* takes nothing below it */
 };
 
 struct lock {

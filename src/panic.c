@@ -154,6 +154,7 @@ static struct panic *panic_new(const struct thread *thread, struct pintle_task *
 static bool may_be_stopped(const struct pintle_task *task) {
     const struct scope *scope;
     if (sched.library_mode || !(task_is((struct pintle_task *)task, TASK_DETACHED))) return true;
+    if (task->nursery != NULL || task->nurseries != NULL) return true;
     for (scope = task->scope; scope != NULL; scope = scope->outer) {
         if (scope->deferred != NULL || (scope != &task->base && scope->callback == scope->outer->callback)) return true;
     }

@@ -7,12 +7,14 @@
  *
  * Threads: runtime_lock serialises start and stop. Locks: runtime_lock (RANK_RUNTIME).
  * Tests: tests/api/test_runtime.c. */
+#include "cancel.h"
 #include "clock.h"
 #include "deadlock.h"
 #include "error.h"
 #include "fail.h"
 #include "local.h"
 #include "memory.h"
+#include "nursery.h"
 #include "panic.h"
 #include "scheduler.h"
 #include "stack.h"
@@ -118,6 +120,7 @@ static void release_everything(void) {
     sched.processors = NULL;
     sched.processor_count = sched.processors_all = 0;
     stack_destroy();
+    nurseries_destroy();
     wait_destroy();
     thread_records_destroy();
     if (sched.left_behind_count == 0) os_self_shutdown(); /* else the slot stays: they look there on their way out */
@@ -402,7 +405,7 @@ int pintle_run_sized(pintle_main_fn *main_task, void *arg, const pintle_options 
     thread_leave(home);
     lock_acquire(&runtime_lock);
     atomic_store_release(&sched.phase, PHASE_STOPPING);
-    wait_cancel_all();
+    cancel_all();
     wait_unlocked(os_now_ns() + PINTLE_MS(GRACE_MS), true);
     exit_locked(os_now_ns() + PINTLE_MS(EXIT_MS));
     lock_release(&runtime_lock);

@@ -32,6 +32,7 @@
 
 #include "guard.h"
 #include "lend.h"
+#include "nursery.h"
 #include "panic.h"
 #include "wait.h"
 
@@ -280,14 +281,24 @@ void pintle_yield(void) {
     depart_as(thread, LEFT_YIELD);
 }
 
+/* True: it is detached, and its panic is the nursery's. */
+static COLD bool leave_nursery(struct pintle_task *task) {
+    bool owned = task_is(task, TASK_PANICKED) && atomic_load_acquire(&task->join) == JOIN_DETACHED;
+    if (owned) nursery_panicked(task);
+    nursery_leave(task);
+    return owned;
+}
+
 static void arrived_exit(struct thread *thread, struct pintle_task *task) {
     uint64_t join;
+    bool owned = false;
     task_set_state(task, TASK_RUNNING, TASK_DEAD);
     atomic_add_relaxed(&sched.tasks_ended, 1);
+    if (UNLIKELY(task->nursery != NULL)) owned = leave_nursery(task);
     join = atomic_swap_acq_rel(&task->join, JOIN_DONE);
     /* From here on the task is the joiner's, unless it was detached. */
     if (join == JOIN_DETACHED) {
-        if (UNLIKELY(task_is(task, TASK_PANICKED))) panic_unowned(task);
+        if (UNLIKELY(task_is(task, TASK_PANICKED)) && !owned) panic_unowned(task);
         task_free(thread_processor(thread), task);
     } else if (join != 0) {
         sleeper_wake_joiner(join);

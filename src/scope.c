@@ -16,6 +16,7 @@
 #include "drain.h"
 #include "error.h"
 #include "memory.h"
+#include "nursery.h"
 #include "panic.h"
 #include "pintle/panic.h"
 #include "processor.h"
@@ -80,9 +81,24 @@ static void scope_begin(struct scope *scope, const struct thread *thread, struct
     task->scope = scope;
 }
 
+/* Those that are open still. */
+static COLD void end_nurseries(struct pintle_task *task, struct scope *scope) {
+    if (scope->panic != NULL || scope->exits) {
+        nurseries_discard(task, scope);
+    } else if (scope != &task->base) {
+        nurseries_keep(task, scope);
+    } else {
+        arch_protect(scope, nurseries_left_open, task);
+    }
+}
+
 void scope_run_deferred(struct scope *scope) {
     void *sp = scope->sp, *pc = scope->pc;
+    struct pintle_task *task = pintle_self();
     struct deferred *deferred;
+    if (UNLIKELY(nurseries_opened_in(task, scope)) && (scope->panic != NULL || scope->exits)) {
+        nurseries_discard(task, scope); /* its tasks may use what the deferred functions are to free */
+    }
     while ((deferred = scope->deferred) != NULL) {
         pintle_fn *fn = deferred->fn;
         void *arg = deferred->arg;
@@ -90,6 +106,7 @@ void scope_run_deferred(struct scope *scope) {
         deferred_free(thread_processor(thread_self()), deferred);
         arch_protect(scope, fn, arg);
     }
+    if (UNLIKELY(task->nurseries != NULL)) end_nurseries(task, scope);
     scope->sp = sp;
     scope->pc = pc;
 }
@@ -175,7 +192,7 @@ int pintle_protect(pintle_fn *fn, void *arg, pintle_panic_info *out) {
     if (fn == NULL) panic("pintle_protect was given a NULL function");
     scope_begin(&scope, thread, task);
     arch_protect(&scope, fn, arg);
-    if (UNLIKELY(scope.deferred != NULL)) scope_run_deferred(&scope);
+    if (UNLIKELY(scope.deferred != NULL || nurseries_opened_in(task, &scope))) scope_run_deferred(&scope);
     if (UNLIKELY(scope.exits)) {
         panic_free(scope.panic);
         scope.panic = NULL;

@@ -10,6 +10,7 @@
 #include "error.h"
 #include "local.h"
 #include "memory.h"
+#include "nursery.h"
 #include "panic.h"
 #include "pintle/panic.h"
 #include "scheduler.h"
@@ -45,6 +46,10 @@ int task_new(struct processor *processor, pintle_fn *fn, void *arg, size_t stack
     task->saved_errno = 0;
     if (UNLIKELY(task->scope == NULL)) scope_init_base(task);
     task->base.pins_auto = 0;
+    task->cancel_masks = 0;
+    task->nursery = NULL;
+    task->nurseries = NULL;
+    atomic_store_relaxed(&task->cancel_reason, 0);
     task->saved_last_error = 0;
     task_set_name(task, "");
 #if defined(PINTLE_DEBUG_CHECKS)
@@ -94,6 +99,7 @@ static struct processor *own_processor(void) {
 void task_end(struct pintle_task *task) {
     if (UNLIKELY(task->locals != NULL) && !task_is(task, TASK_PANICKED))
         locals_end(task); /* may wait, and go on on another thread */
+    if (UNLIKELY(task->nurseries != NULL)) nurseries_discard(task, &task->base); /* what they have left open */
     struct thread *thread = thread_self();
     depart(thread, LEFT_EXIT);
     fatal("a task that has ended was resumed");
@@ -101,28 +107,38 @@ void task_end(struct pintle_task *task) {
 
 void task_main(struct pintle_task *task) {
     task->fn(task->arg);
-    if (UNLIKELY(task->base.deferred != NULL)) task_unwound(&task->base);
+    if (UNLIKELY(task->base.deferred != NULL || task->nurseries != NULL)) task_unwound(&task->base);
     task_end(task);
 }
 
-static int spawn(pintle_task **out_task, pintle_fn *fn, void *arg, const pintle_task_options *options, void *caller) {
+/* The nursery that a new task is to belong to; NULL: none. */
+static inline struct pintle_scope *nursery_for(const struct thread *thread, const pintle_task_options *options) {
+    struct pintle_scope *nursery = options != NULL ? options->scope : NULL;
+    if (UNLIKELY(nursery != NULL)) return nursery != PINTLE_SCOPE_NONE ? nursery : NULL;
+    return thread != NULL && thread->task != NULL ? thread->task->nursery : NULL;
+}
+
+static inline int spawn(pintle_task **out_task, pintle_fn *fn, void *arg, const pintle_task_options *options,
+                        pintle_main_fn *go_fn, const char *function, void *caller) {
+    struct thread *thread = arch_self_before_switch();
     struct processor *processor = own_processor();
+    struct pintle_scope *nursery = nursery_for(thread, options);
     bool pinned = options != NULL && options->pinned;
     size_t stack_bytes = options != NULL ? options->stack_bytes : 0;
     struct pintle_task *task;
     uint64_t number;
     int result;
-    if (UNLIKELY(fn == NULL)) panic("pintle_spawn was given a NULL function");
+    if (UNLIKELY(fn == NULL)) panic("%s was given a NULL function", function);
     if (UNLIKELY(sched_phase() != PHASE_RUNNING)) {
-        return error_set(PINTLE_ESTOPPED, 0,
-                         "pintle_spawn: the runtime is not running: use pintle_run or pintle_start");
+        return error_set(PINTLE_ESTOPPED, 0, "%s: the runtime is not running: use pintle_run or pintle_start",
+                         function);
     }
-    if (UNLIKELY(processor == NULL) && thread_self() == NULL) deadlock_outsider();
+    if (UNLIKELY(processor == NULL) && thread == NULL) deadlock_outsider();
     if (stack_bytes == 0 && pinned) stack_bytes = PINNED_STACK_BYTES;
     number = atomic_add_relaxed(&sched.tasks_spawned, 1) + 1;
     if (UNLIKELY(sched.options.max_tasks != 0 &&
                  number - atomic_load_relaxed(&sched.tasks_ended) > sched.options.max_tasks)) {
-        result = error_set(PINTLE_ELIMIT, 0, "pintle_spawn: max_tasks = %u tasks are live", sched.options.max_tasks);
+        result = error_set(PINTLE_ELIMIT, 0, "%s: max_tasks = %u tasks are live", function, sched.options.max_tasks);
     } else {
         result = task_new(processor, fn, arg, stack_bytes, &task);
     }
@@ -130,39 +146,54 @@ static int spawn(pintle_task **out_task, pintle_fn *fn, void *arg, const pintle_
         atomic_add_relaxed(&sched.tasks_ended, 1); /* the number stays used */
         return result;
     }
+    task->go_fn = go_fn;
     task_set_id(task, number);
     task->spawned_at = caller;
     if (UNLIKELY(options != NULL && options->name != NULL)) task_set_name(task, options->name);
     if (pinned) task->pins_user = 1;
-    if (out_task != NULL) {
-        *out_task = task;
-    } else {
+    if (out_task == NULL) {
         atomic_store_relaxed(&task->flags, TASK_DETACHED);
         atomic_store_relaxed(&task->join, JOIN_DETACHED);
     }
+    if (UNLIKELY(nursery != NULL) && UNLIKELY(!nursery_enter(nursery, task))) {
+        task_free(processor, task);
+        atomic_add_relaxed(&sched.tasks_ended, 1);
+        return PINTLE_ECLOSED;
+    }
+    if (out_task != NULL) *out_task = task;
     task_set_state(task, TASK_IDLE, TASK_RUNNABLE);
     sched_ready(task);
     return 0;
 }
 
-int pintle_spawn(pintle_task **out_task, pintle_fn *fn, void *arg) {
-    return spawn(out_task, fn, arg, NULL, __builtin_return_address(0));
+int task_spawn(struct pintle_task **out_task, pintle_fn *fn, void *arg, const pintle_task_options *options,
+               pintle_main_fn *go_fn, const char *function, void *caller) {
+    return spawn(out_task, fn, arg, options, go_fn, function, caller);
 }
 
-int pintle_spawn_with_sized(pintle_task **out_task, pintle_fn *fn, void *arg, const pintle_task_options *options,
-                            size_t size) {
-    pintle_task_options known = {0};
+int pintle_spawn(pintle_task **out_task, pintle_fn *fn, void *arg) {
+    return spawn(out_task, fn, arg, NULL, NULL, "pintle_spawn", __builtin_return_address(0));
+}
+
+int task_options_read(pintle_task_options *out, const pintle_task_options *options, size_t size) {
+    *out = (pintle_task_options){0};
     if (options != NULL) {
         if (options->size != 0 && options->size < size) size = options->size;
         if (size <= sizeof options->size) {
             return error_set(PINTLE_EINVAL, 0, "options.size is %zu: set it to sizeof(pintle_task_options), or 0",
                              size);
         }
-        memcpy(&known, options, size < sizeof known ? size : sizeof known);
+        memcpy(out, options, size < sizeof *out ? size : sizeof *out);
     }
-    if (known.scope != NULL)
-        return error_set(PINTLE_ENOTSUP, 0, "pintle_spawn_with: scope must be NULL in this version");
-    return spawn(out_task, fn, arg, &known, __builtin_return_address(0));
+    return 0;
+}
+
+int pintle_spawn_with_sized(pintle_task **out_task, pintle_fn *fn, void *arg, const pintle_task_options *options,
+                            size_t size) {
+    pintle_task_options known;
+    int result = task_options_read(&known, options, size);
+    if (result != 0) return result;
+    return task_spawn(out_task, fn, arg, &known, NULL, "pintle_spawn_with", __builtin_return_address(0));
 }
 
 int pintle_join(pintle_task *task, int64_t deadline_ns) { return pintle_join_info(task, deadline_ns, NULL); }

@@ -36,6 +36,7 @@
 struct thread;
 struct processor;
 struct guard;
+struct pintle_scope;
 
 enum task_state { TASK_IDLE, TASK_RUNNABLE, TASK_RUNNING, TASK_WAITING, TASK_DEAD };
 
@@ -82,8 +83,14 @@ struct pintle_task {
     _Atomic uint32_t state;
     _Atomic uint32_t flags;
     pintle_fn *fn;
+    uint32_t cancel_masks;     /* its own: waits that begin while it is not 0 are not cancelled */
+    _Atomic int cancel_reason; /* the first; with TASK_CANCELED */
 
     void *arg;
+    struct pintle_scope *nursery;                      /* that it is a member of: nursery.c */
+    struct pintle_task *member_next, *member_previous; /* under that one's lock */
+    struct pintle_scope *nurseries;                    /* that it has open, the last first */
+    pintle_main_fn *go_fn;                             /* what it runs, if pintle_scope_go made it */
     struct scope base;
     uint64_t id;                     /* and name: written by task_set_…; others: task_…_of_other */
     void *spawned_at;                /* return address of the spawn */
@@ -160,6 +167,11 @@ int task_new(struct processor *processor, pintle_fn *fn, void *arg, size_t stack
 void task_free(struct processor *processor, struct pintle_task *task);
 /* The first C function on a task's stack. */
 NORETURN void task_main(struct pintle_task *task);
+/* pintle_spawn, for `function`: options NULL: defaults, go_fn NULL: none. */
+int task_spawn(struct pintle_task **out_task, pintle_fn *fn, void *arg, const pintle_task_options *options,
+               pintle_main_fn *go_fn, const char *function, void *caller);
+/* A caller's options (NULL: defaults) of that size. 0, or PINTLE_EINVAL. */
+int task_options_read(pintle_task_options *out, const pintle_task_options *options, size_t size);
 /* Ends the calling task; what was deferred has run. */
 NORETURN void task_end(struct pintle_task *task);
 /* Runs what is deferred in the task's own scope, and ends it. */

@@ -9,7 +9,6 @@
 #include "lend.h"
 #include "memory.h"
 #include "scheduler.h"
-#include "stack.h"
 
 enum { REASON_BITS = 8, JOIN_SEQ_BITS = 23 };
 
@@ -146,7 +145,7 @@ enum wake_reason wait_guarded(struct waiter *waiter, struct guard *guard, const 
     struct wait *wait = &waiter->wait;
     struct sleeper *sleeper = wait->sleeper;
     struct pintle_task *task;
-    uint64_t open = claim_word(wait->seq, WAKE_OPEN | CLAIM_GUARDED | (kind == WAIT_MASKED ? CLAIM_MASKED : 0));
+    uint64_t open = claim_word(wait->seq, WAKE_OPEN | CLAIM_GUARDED);
     waiter->guarded = true;
     if (UNLIKELY(wait->thread == NULL)) {
         atomic_store_relaxed(&sleeper->park, 0);
@@ -155,7 +154,9 @@ enum wake_reason wait_guarded(struct waiter *waiter, struct guard *guard, const 
         return sleep_external(wait, deadline_ns);
     }
     task = task_of_sleeper(sleeper);
-    if (UNLIKELY(kind != WAIT_MASKED && (atomic_load_seq_cst(&task->flags) & TASK_CANCELED) != 0)) {
+    if (kind == WAIT_MASKED || task->cancel_masks != 0) {
+        open |= CLAIM_MASKED;
+    } else if (UNLIKELY((atomic_load_seq_cst(&task->flags) & TASK_CANCELED) != 0)) {
         guard_release(guard);
         return WAKE_CANCEL;
     }
@@ -175,21 +176,29 @@ enum wake_reason wait_guarded(struct waiter *waiter, struct guard *guard, const 
 
 /* ---- Free ---- */
 
+static inline bool is_masked(const struct wait *wait) {
+    return wait->thread != NULL && task_of_sleeper(wait->sleeper)->cancel_masks != 0;
+}
+
+static inline uint64_t open_word(const struct wait *wait) {
+    return claim_word(wait->seq, WAKE_OPEN | (is_masked(wait) ? CLAIM_MASKED : 0));
+}
+
 int wait_begin(struct wait *wait, const char *what) {
     int result = find_sleeper(wait, what);
     if (result != 0) return result;
     if (wait->thread != NULL) atomic_store_relaxed(&task_of_sleeper(wait->sleeper)->waits_for, what);
     atomic_store_relaxed(&wait->sleeper->park, 0);
     wait->seq = claim_seq(atomic_load_relaxed(&wait->sleeper->claim)) + 1;
-    atomic_store_seq_cst(&wait->sleeper->claim, claim_word(wait->seq, WAKE_OPEN)); /* CANCEL: then the flag */
+    atomic_store_seq_cst(&wait->sleeper->claim, open_word(wait)); /* CANCEL: then the flag */
     return 0;
 }
 
 /* True: the wait is over already, nobody else will end it. */
 static bool is_over_before_sleep(struct wait *wait, struct pintle_task *task, int64_t deadline_ns) {
     enum wake_reason reason;
-    uint64_t open = claim_word(wait->seq, WAKE_OPEN);
-    if (atomic_load_seq_cst(&task->flags) & TASK_CANCELED) {
+    uint64_t open = open_word(wait);
+    if (!(open & CLAIM_MASKED) && (atomic_load_seq_cst(&task->flags) & TASK_CANCELED) != 0) {
         reason = WAKE_CANCEL;
     } else if (deadline_ns == PINTLE_FOREVER || arm_deadline(wait, task, deadline_ns)) {
         return false;
@@ -288,12 +297,11 @@ struct waiter *waiters_claim_first(struct waiters *waiters) {
     struct waiter *waiter;
     while ((waiter = first_of(waiters)) != NULL) {
         struct sleeper *sleeper = waiter->wait.sleeper;
-        uint64_t seq = waiter->wait.seq, open = claim_word(seq, WAKE_OPEN), won = claim_word(seq, WAKE_EVENT);
         take_first(waiters, waiter);
         if (!waiter->guarded) {
-            if (atomic_cas_acq_rel(&sleeper->claim, &open, won)) return waiter;
+            if (claim_try(sleeper, waiter->wait.seq, WAKE_EVENT) != 0) return waiter;
         } else if (is_open_guarded(waiter)) {
-            atomic_store_relaxed(&sleeper->claim, won);
+            atomic_store_relaxed(&sleeper->claim, claim_word(waiter->wait.seq, WAKE_EVENT));
             return waiter;
         }
     }
@@ -385,7 +393,7 @@ static bool cancel_wait(struct sleeper *sleeper) {
     return true;
 }
 
-static void cancel_one(struct pintle_task *task) {
+void wait_cancel(struct pintle_task *task) {
     struct sleeper *sleeper = &task->sleeper;
     struct guard *guard;
     atomic_fetch_or_explicit(&task->flags, TASK_CANCELED, memory_order_seq_cst);
@@ -394,8 +402,6 @@ static void cancel_one(struct pintle_task *task) {
     guard_release(guard);
     cancel_wait(sleeper);
 }
-
-void wait_cancel_all(void) { stack_each_task(cancel_one); }
 
 int wait_result(enum wake_reason reason, int64_t deadline_ns, const char *function) {
     switch (reason) {

@@ -100,8 +100,8 @@ uint64_t sleeper_join_word(const struct wait *wait);
 void sleeper_wake_joiner(uint64_t join);
 /* Called by arrived: the sleeper's task has left its stack. */
 void sleeper_saved(struct sleeper *sleeper);
-/* Ends every task's wait, and those to come, with ECANCELED. */
-void wait_cancel_all(void);
+/* CANCEL: ends the task's wait, and those to come, with ECANCELED. */
+void wait_cancel(struct pintle_task *task);
 
 /* The code for a wait that ended with this reason (0 for EVENT); the error is set. */
 int wait_result(enum wake_reason reason, int64_t deadline_ns, const char *function);

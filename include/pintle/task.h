@@ -16,7 +16,7 @@ typedef struct pintle_task_options {
     const char *name;    /* copied, cut at 31 bytes; NULL: none */
     size_t stack_bytes;  /* 0: the runtime's, 1 MB if pinned */
     bool pinned;         /* starts pinned to the thread that first runs it */
-    pintle_scope *scope; /* must be NULL: scopes are not in this version */
+    pintle_scope *scope; /* the scope it belongs to; NULL: its spawner's; PINTLE_SCOPE_NONE: none (pintle/scope.h) */
 } pintle_task_options;
 
 /* Effect: makes a task that runs fn(arg). With out_task the caller must join or detach it; with NULL it is

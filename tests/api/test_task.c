@@ -822,18 +822,6 @@ CASE(spawn_beyond_max_tasks_is_refused_and_leaves_nothing) {
     pintle_event_destroy(&l.go);
 }
 
-static int scope_main(void *arg) {
-    (void)arg;
-    pintle_task *task = NULL;
-    pintle_task_options options = {.size = sizeof options, .scope = (pintle_scope *)(void *)&task};
-    return pintle_spawn_with(&task, nothing, NULL, &options);
-}
-
-CASE(spawn_with_a_scope_is_refused_in_this_version) {
-    int result = pintle_run(scope_main, NULL, NULL);
-    ck_assert_msg(result == PINTLE_ENOTSUP || result == PINTLE_EINVAL, "%s", pintle_error_name(result));
-}
-
 /* ---- Panics in library mode end the task only ---- */
 
 static void panic_task(void *arg) { pintle_panic("the %s broke", (const char *)arg); }

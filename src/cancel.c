@@ -1,0 +1,42 @@
+/* cancel.c: see cancel.h. A task is cancelled once and for all; the first reason stays. What masks it is the task's own count:
+ * a wait that begins while it is not 0 shows itself as MASKED, and cancellers leave it alone (wait.h).
+ * Threads: any; masks: the task's own. Locks: guards. Order: as in cancel.h. Tests: tests/api/test_cancel.c. */
+#include "cancel.h"
+
+#include "panic.h"
+#include "pintle/scope.h"
+#include "scheduler.h"
+#include "stack.h"
+#include "wait.h"
+
+void task_cancel(struct pintle_task *task, int reason) {
+    int none = 0;
+    atomic_cas_acq_rel(&task->cancel_reason, &none, reason);
+    wait_cancel(task);
+}
+
+static void cancel_stopped(struct pintle_task *task) { task_cancel(task, PINTLE_ESTOPPED); }
+
+void cancel_all(void) { stack_each_task(cancel_stopped); }
+
+/* ---- Public ---- */
+
+void pintle_task_cancel(pintle_task *task) {
+    if (task == NULL) panic("pintle_task_cancel was given a NULL task");
+    task_cancel(task, PINTLE_ECANCELED);
+}
+
+bool pintle_canceled(void) { return pintle_cancel_reason() != 0; }
+
+int pintle_cancel_reason(void) {
+    struct pintle_task *task = pintle_self();
+    return task != NULL ? task_cancel_reason(task) : 0;
+}
+
+void pintle_cancel_mask(void) { task_only("pintle_cancel_mask")->task->cancel_masks++; }
+
+void pintle_cancel_unmask(void) {
+    struct pintle_task *task = task_only("pintle_cancel_unmask")->task;
+    if (task->cancel_masks == 0) panic("pintle_cancel_unmask without a pintle_cancel_mask before it");
+    task->cancel_masks--;
+}
