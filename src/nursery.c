@@ -106,6 +106,13 @@ static PINTLE_PRINTF(4, 5) void fail_locked(struct pintle_scope *nursery, int co
     va_end(arguments);
 }
 
+/* The nursery is cancelled for that reason while it has tasks. */
+static void fail_by_deadline_locked(struct pintle_scope *nursery, int reason) {
+    uint32_t live = atomic_load_relaxed(&nursery->live);
+    if (reason != PINTLE_ETIMEDOUT) return;
+    fail_locked(nursery, reason, 0, "the scope's deadline passed while it had %u task%s", live, live == 1 ? "" : "s");
+}
+
 /* "task 7 'name'" */
 enum { TASK_TEXT_BYTES = TASK_NAME_BYTES + 32 };
 static const char *task_label(const struct pintle_task *task, char out_text[TASK_TEXT_BYTES]) {
@@ -123,10 +130,7 @@ static struct pintle_scope *cancel_one(struct pintle_scope *nursery, int reason,
     struct pintle_task *task;
     uint32_t count = 0;
     lock_acquire(&nursery->lock);
-    if (reason == PINTLE_ETIMEDOUT && nursery->members != NULL) {
-        fail_locked(nursery, reason, 0, "the scope's deadline passed while it had %u task%s",
-                    atomic_load_relaxed(&nursery->live), atomic_load_relaxed(&nursery->live) == 1 ? "" : "s");
-    }
+    if (nursery->members != NULL) fail_by_deadline_locked(nursery, reason);
     nursery->cursor = nursery->members;
     while ((task = nursery->cursor) != NULL) {
         nursery->cursor = task->member_next;
@@ -196,6 +200,7 @@ bool nursery_enter(struct pintle_scope *nursery, struct pintle_task *task) {
     nursery->members = task;
     atomic_store_relaxed(&nursery->live, atomic_load_relaxed(&nursery->live) + 1);
     reason = atomic_load_relaxed(&nursery->reason);
+    if (UNLIKELY(reason != 0)) fail_by_deadline_locked(nursery, reason);
     lock_release(&nursery->lock);
     if (UNLIKELY(reason != 0)) task_cancel(task, reason);
     return true;

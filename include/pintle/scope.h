@@ -69,7 +69,7 @@ PINTLE_API int pintle_scope_wait(pintle_scope *scope, int64_t deadline_ns);
 /* Effect: waits until the scope has no tasks, and closes it; the handle is gone. It does not cancel them, unless the caller is or
  * gets cancelled meanwhile: then the scope is too, and waited for all the same. The result is the first failure: 0; what a function
  * given to pintle_scope_go returned; EPANIC (a task panicked: the text has its message); ETIMEDOUT (its
- * deadline, or that of one it nests in, passed while it had tasks). pintle_scope_cancel alone is no failure.
+ * deadline, or that of one it nests in, passed before its tasks had ended). pintle_scope_cancel alone is no failure.
  * Blocks: task. From: any, but its opener only: another's is a panic. */
 PINTLE_API int pintle_scope_close(pintle_scope *scope);
 

@@ -214,7 +214,7 @@ static int deadline_inherited(void *arg) {
 }
 static void check_inherited(stage *s) {
     for (int i = 0; i < 4; i++) ck_assert_int_eq(s->results[i], PINTLE_ETIMEDOUT);
-    ck_assert_msg(strstr(s->errors[0].text, "deadline passed while it had 1 task") != NULL, "%s", s->errors[0].text);
+    ck_assert_msg(strstr(s->errors[0].text, "deadline passed while it had") != NULL, "%s", s->errors[0].text);
     ck_assert_uint_eq(s->reasons, 300 + 15); /* each was told the deadline as the reason */
     ck_assert_uint_eq(s->canceled, 15);
 }
@@ -249,7 +249,9 @@ static int deadline_past(void *arg) {
         TRY(pintle_scope_open(&s->scope, deadlines[i]));
         if (!pintle_scope_canceled(s->scope)) return __LINE__;
         TRY(pintle_scope_spawn(s->scope, until_canceled, s));
-        TRY(pintle_scope_close(s->scope)); /* it had no task when the deadline passed */
+        if (pintle_scope_close(s->scope) != PINTLE_ETIMEDOUT) return __LINE__;
+        TRY(pintle_scope_open(&s->scope, deadlines[i]));
+        TRY(pintle_scope_close(s->scope)); /* nobody was too late */
     }
     return pintle_scope_open(&s->scope, PINTLE_S(1)) == PINTLE_EINVAL ? 0 : __LINE__;
 }
@@ -355,3 +357,171 @@ static void check_joined(stage *s) {
     ck_assert_int_eq(s->results[2], 0);
 }
 CASE(scope_leaves_a_panic_to_the_joiner) { play_both(panic_joined, check_joined); }
+
+/* ---- Misuse, and what openers leave behind ---- */
+
+static void wait_for_own(void *arg) {
+    stage *s = arg;
+    s->results[0] = pintle_scope_wait(s->scope, PINTLE_FOREVER);
+    pintle_error_get(&s->errors[0]);
+}
+static int refused(void *arg) {
+    stage *s = arg;
+    pintle_scope *other;
+    TRY(pintle_scope_open(&s->scope, PINTLE_FOREVER));
+    TRY(pintle_scope_spawn(s->scope, wait_for_own, s));
+    TRY(pintle_scope_open(&other, PINTLE_FOREVER));
+    pintle_task_options options = {.size = sizeof options, .scope = other};
+    s->results[1] = pintle_scope_go(s->scope, until_canceled_go, s, &options);
+    options.size = 3;
+    s->results[2] = pintle_scope_go(s->scope, until_canceled_go, s, &options);
+    options.size = sizeof options;
+    s->results[3] = pintle_scope_open(NULL, PINTLE_FOREVER);
+    TRY(pintle_scope_close(s->scope)); /* not the last that was opened */
+    TRY(pintle_scope_close(other));
+    pintle_task *task = NULL;
+    s->results[4] = pintle_scope_spawn(other, short_work, s);
+    pintle_error_get(&s->errors[1]);
+    s->results[5] = pintle_spawn_with(&task, short_work, s, &options);
+    s->results[6] = pintle_scope_wait(other, PINTLE_FOREVER);
+    pintle_scope_cancel(other); /* nothing */
+    return task == NULL ? 0 : __LINE__;
+}
+static void check_refused(stage *s) {
+    ck_assert_int_eq(s->results[0], PINTLE_EDEADLK);
+    ck_assert_msg(strstr(s->errors[0].text, "its own scope") != NULL, "%s", s->errors[0].text);
+    for (int i = 1; i <= 3; i++) ck_assert_int_eq(s->results[i], PINTLE_EINVAL);
+    for (int i = 4; i <= 6; i++) ck_assert_int_eq(s->results[i], PINTLE_ECLOSED);
+    ck_assert_msg(strstr(s->errors[1].text, "the scope is closed") != NULL, "%s", s->errors[1].text);
+    ck_assert_uint_eq(s->ran, 0);
+    ck_assert_uint_eq(s->ended, 0);
+}
+CASE(scope_misuse_is_refused_with_a_sentence) { play_both(refused, check_refused); }
+
+/* What each deferred function found: how many of the scope's tasks had ended. */
+static void note_ended(void *arg) {
+    stage *s = arg;
+    s->results[7] = (int)atomic_load(&s->ended);
+}
+static void opens(void *arg) {
+    stage *s = arg;
+    pintle_scope *second;
+    pintle_defer(note_ended, s); /* as what frees memory that the tasks use */
+    pintle_scope_open(&s->scope, PINTLE_FOREVER);
+    pintle_scope_open(&second, PINTLE_FOREVER);
+    for (int i = 0; i < 10; i++) {
+        pintle_scope_spawn(s->scope, until_canceled, s);
+        pintle_scope_spawn(second, until_canceled, s);
+    }
+    for (int i = 0; i < 20; i++) pintle_sem_wait(&s->begun, PINTLE_FOREVER);
+}
+static void opens_and_panics(void *arg) {
+    opens(arg);
+    pintle_panic("dropped the keys");
+}
+static void opens_and_exits(void *arg) {
+    opens(arg);
+    pintle_task_exit();
+}
+static void closes_in_defer(void *arg) {
+    pintle_scope_cancel(((stage *)arg)->scope);
+    ((stage *)arg)->results[6] = pintle_scope_close(((stage *)arg)->scope);
+}
+static void opens_defers_and_panics(void *arg) {
+    stage *s = arg;
+    pintle_defer(note_ended, s);
+    pintle_scope_open(&s->scope, PINTLE_FOREVER);
+    pintle_defer(closes_in_defer, s);
+    for (int i = 0; i < 20; i++) pintle_scope_spawn(s->scope, until_canceled, s);
+    for (int i = 0; i < 20; i++) pintle_sem_wait(&s->begun, PINTLE_FOREVER);
+    pintle_panic("dropped the keys");
+}
+
+static int discarded_at(stage *s, pintle_fn *fn, int expected) {
+    pintle_task *task;
+    atomic_store(&s->ended, 0);
+    s->results[7] = -1;
+    TRY(pintle_spawn(&task, fn, s));
+    if (pintle_join(task, PINTLE_FOREVER) != expected) return __LINE__;
+    pintle_error_get(&s->errors[0]);
+    return atomic_load(&s->ended) == 20 ? 0 : __LINE__;
+}
+static int discarded(void *arg) {
+    stage *s = arg;
+    pintle_scope *first;
+    TRY(pintle_scope_open(&first, PINTLE_FOREVER)); /* stays, around all that */
+    TRY(pintle_scope_spawn(first, until_canceled, s));
+    TRY(pintle_sem_wait(&s->begun, PINTLE_FOREVER));
+    TRY(discarded_at(s, opens_and_panics, PINTLE_EPANIC));
+    if (s->results[7] != 20) return __LINE__;
+    TRY(discarded_at(s, opens_and_exits, 0));
+    if (s->results[7] != 20) return __LINE__;
+    TRY(discarded_at(s, opens_defers_and_panics, PINTLE_EPANIC));
+    if (s->results[7] != 20) return __LINE__;
+    TRY(discarded_at(s, opens, PINTLE_EPANIC)); /* returned with both open */
+    if (strstr(s->errors[0].text, "ends with 2 scopes open") == NULL) return __LINE__;
+    for (int i = 0; i < 2; i++) {
+        pintle_fn *fn = i == 0 ? opens_and_panics : opens_defers_and_panics;
+        atomic_store(&s->ended, 0);
+        s->results[7] = -1;
+        if (pintle_protect(fn, s, NULL) != PINTLE_EPANIC) return __LINE__;
+        if (s->results[7] != 20 || atomic_load(&s->ended) != 20) return __LINE__;
+    }
+    if (pintle_scope_canceled(first)) return __LINE__;
+    pintle_scope_cancel(first);
+    TRY(pintle_scope_close(first));
+    return 0;
+}
+CASE(scope_of_an_opener_that_panics_or_ends_is_canceled_and_waited_for) { play_both(discarded, check_nothing); }
+
+static void only_opens(void *arg) {
+    stage *s = arg;
+    if (pintle_scope_open(&s->scope, PINTLE_FOREVER) == 0) pintle_scope_spawn(s->scope, until_canceled, s);
+}
+static int kept(void *arg) {
+    stage *s = arg;
+    TRY(pintle_protect(only_opens, s, NULL));
+    TRY(pintle_sem_wait(&s->begun, PINTLE_FOREVER));
+    if (pintle_scope_canceled(s->scope)) return __LINE__;
+    pintle_scope_cancel(s->scope);
+    TRY(pintle_scope_close(s->scope));
+    return 0;
+}
+CASE(scope_opened_in_a_protect_that_ends_well_stays_open) { play_both(kept, check_nothing); }
+
+/* ---- Threads that are no tasks ---- */
+
+static void open_on_thread(void *arg) {
+    stage *s = arg;
+    pintle_scope *scope;
+    s->results[0] = pintle_scope_open(&scope, pintle_after(PINTLE_MS(10)));
+    for (int i = 0; i < 50; i++) pintle_scope_spawn(scope, until_canceled, s);
+    s->results[2] = pintle_scope_close(scope);
+    if (pintle_scope_open(&scope, PINTLE_FOREVER) != 0) return;
+    pintle_scope_spawn(scope, until_canceled, s);
+    s->results[1] = pintle_scope_wait(scope, pintle_after(PINTLE_MS(1)));
+    pintle_scope_cancel(scope);
+    s->results[5] = pintle_scope_close(scope);
+    s->results[3] = pintle_cancel_reason();
+    s->results[4] = pintle_canceled();
+}
+CASE(scope_of_a_foreign_thread_has_a_deadline_and_is_waited_for) {
+    stage s = {.left = 0};
+    helper_thread thread;
+    pintle_scope *scope = NULL;
+    pintle_event_init(&s.go);
+    pintle_sem_init(&s.begun, 0);
+    ck_assert_int_eq(pintle_scope_open(&scope, PINTLE_FOREVER), PINTLE_ESTOPPED);
+    ck_assert_int_eq(pintle_start(NULL), 0);
+    ck_assert(helper_thread_start(&thread, open_on_thread, &s));
+    helper_thread_join(&thread);
+    ck_assert_int_eq(pintle_stop(PINTLE_FOREVER), 0);
+    ck_assert_int_eq(s.results[0], 0);
+    ck_assert_int_eq(s.results[1], PINTLE_ETIMEDOUT);
+    ck_assert_int_eq(s.results[2], PINTLE_ETIMEDOUT);
+    ck_assert_int_eq(s.results[3], 0);
+    ck_assert_int_eq(s.results[4], 0);
+    ck_assert_int_eq(s.results[5], 0);
+    ck_assert_uint_eq(s.ended, 51);
+    ck_assert_uint_eq(s.reasons, 50);
+}
