@@ -327,7 +327,8 @@ int pintle_scope_open(pintle_scope **out, int64_t deadline_ns) {
     if (task == NULL && sched_phase() != PHASE_RUNNING) {
         return error_set(PINTLE_ESTOPPED, 0, "pintle_scope_open: the runtime does not run");
     }
-    if ((nursery = record_take()) == NULL) return error_set(PINTLE_ENOMEM, 0, "pintle_scope_open: no memory for a scope");
+    if ((nursery = record_take()) == NULL)
+        return error_set(PINTLE_ENOMEM, 0, "pintle_scope_open: no memory for a scope");
     lock_acquire(&nursery->lock);
     nursery->opening++;
     nursery->failure.code = 0;
@@ -351,7 +352,8 @@ int pintle_scope_open(pintle_scope **out, int64_t deadline_ns) {
     lock_acquire(&nursery->lock);
     atomic_store_relaxed(&nursery->is_open, 1);
     lock_release(&nursery->lock);
-    if (needs_timer && os_now_ns() >= os_deadline_ns) cancel(nursery, PINTLE_ETIMEDOUT); /* the timer may have been too early */
+    if (needs_timer && os_now_ns() >= os_deadline_ns)
+        cancel(nursery, PINTLE_ETIMEDOUT); /* the timer may have been too early */
     *out = nursery;
     return 0;
 }
@@ -391,7 +393,8 @@ static COLD int name_left(struct pintle_scope *nursery, int code, const char *fu
     lock_acquire(&nursery->lock);
     live = atomic_load_relaxed(&nursery->live);
     text[0] = '\0';
-    for (struct pintle_task *task = nursery->members; task != NULL && named < LEFT_NAMED; task = task->member_next, named++) {
+    for (struct pintle_task *task = nursery->members; task != NULL && named < LEFT_NAMED;
+         task = task->member_next, named++) {
         length += (size_t)snprintf(text + length, sizeof text - length, "%s%s", named > 0 ? ", " : "",
                                    task_label(task, label));
     }
@@ -410,7 +413,8 @@ int pintle_scope_wait(pintle_scope *scope, int64_t deadline_ns) {
     if (scope == NULL || scope == PINTLE_SCOPE_NONE) panic("%s was given no scope", function);
     if (result != 0) return result;
     for (struct pintle_scope *in = task != NULL ? task->nursery : NULL; in != NULL; in = in->parent) {
-        if (in == scope) return error_set(PINTLE_EDEADLK, 0, "%s: a task cannot wait for the end of its own scope", function);
+        if (in == scope)
+            return error_set(PINTLE_EDEADLK, 0, "%s: a task cannot wait for the end of its own scope", function);
     }
     if (!acquire_open(scope)) return closed_error(function);
     retain(scope);
@@ -475,7 +479,8 @@ int pintle_scope_close(pintle_scope *scope) {
 
 void nurseries_discard(struct pintle_task *task, const struct scope *scope) {
     /* All are told before the first is waited for: they may wait for each other. */
-    for (struct pintle_scope *nursery = task->nurseries; nursery != NULL && nursery->opened_in == scope; nursery = nursery->opened_before)
+    for (struct pintle_scope *nursery = task->nurseries; nursery != NULL && nursery->opened_in == scope;
+         nursery = nursery->opened_before)
         cancel(nursery, PINTLE_ECANCELED);
     while (nurseries_opened_in(task, scope)) {
         struct pintle_scope *nursery = task->nurseries;
@@ -486,7 +491,8 @@ void nurseries_discard(struct pintle_task *task, const struct scope *scope) {
 }
 
 void nurseries_keep(struct pintle_task *task, const struct scope *scope) {
-    for (struct pintle_scope *nursery = task->nurseries; nursery != NULL && nursery->opened_in == scope; nursery = nursery->opened_before)
+    for (struct pintle_scope *nursery = task->nurseries; nursery != NULL && nursery->opened_in == scope;
+         nursery = nursery->opened_before)
         nursery->opened_in = scope->outer;
 }
 
@@ -498,6 +504,6 @@ void nurseries_left_open(void *arg) {
         count++;
     }
     nurseries_discard(task, &task->base);
-    panic("the task ends with %u scope%s open: pintle_scope_close has to be called by who called pintle_scope_open", count,
-          count == 1 ? "" : "s");
+    panic("the task ends with %u scope%s open: pintle_scope_close has to be called by who called pintle_scope_open",
+          count, count == 1 ? "" : "s");
 }

@@ -23,7 +23,7 @@ struct pintle_scope {
     struct pintle_scope *sibling, *previous_sibling;
     /* The opener's; constant while open. */
     struct pintle_scope *parent;
-    uint64_t opener;              /* owner.h */
+    uint64_t opener;               /* owner.h */
     const struct scope *opened_in; /* the innermost scope of panics then */
     struct pintle_scope *opened_before;
     int64_t os_deadline_ns; /* its own or its parent's, whatever comes first */

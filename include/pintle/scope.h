@@ -48,9 +48,10 @@ PINTLE_API int pintle_scope_spawn(pintle_scope *scope, pintle_fn *fn, void *arg)
 
 /* The same for a function with a result: one that is not 0 is the scope's failure, if it is the first, and cancels the scope.
  * Options (NULL: defaults) may give a name, a stack, a pin; their scope has to be NULL or this one. Errors: EINVAL too. */
-PINTLE_API int pintle_scope_go_sized(pintle_scope *scope, pintle_main_fn *fn, void *arg, const pintle_task_options *options,
-                                     size_t size);
-static inline int pintle_scope_go(pintle_scope *scope, pintle_main_fn *fn, void *arg, const pintle_task_options *options) {
+PINTLE_API int pintle_scope_go_sized(pintle_scope *scope, pintle_main_fn *fn, void *arg,
+                                     const pintle_task_options *options, size_t size);
+static inline int pintle_scope_go(pintle_scope *scope, pintle_main_fn *fn, void *arg,
+                                  const pintle_task_options *options) {
     return pintle_scope_go_sized(scope, fn, arg, options, sizeof(pintle_task_options));
 }
 

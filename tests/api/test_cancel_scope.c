@@ -173,7 +173,7 @@ static int cancel_all_of(void *arg) {
     pintle_scope_cancel(s->scope);
     pintle_scope_cancel(s->scope);
     if (!pintle_scope_canceled(s->scope)) return __LINE__;
-    TRY(pintle_scope_close(s->scope)); /* a cancel is no failure */
+    TRY(pintle_scope_close(s->scope));                              /* a cancel is no failure */
     if (pintle_canceled() || pintle_sleep(1) != 0) return __LINE__; /* the opener is no member */
     return 0;
 }

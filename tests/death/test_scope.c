@@ -25,7 +25,8 @@ static int closed_by_another(void *arg) {
 }
 CHILD(closed_by_another) { exit(helper_run_strict(closed_by_another, NULL)); }
 CASE(scope_closed_by_another_panics) {
-    assert_panics("closed_by_another", "pintle_scope_close: the scope is not the caller's", "task 1 'main' has opened it");
+    assert_panics("closed_by_another", "pintle_scope_close: the scope is not the caller's",
+                  "task 1 'main' has opened it");
 }
 
 static int closed_twice(void *arg) {
@@ -72,4 +73,6 @@ static int given_none(void *arg) {
     return 90;
 }
 CHILD(given_none) { exit(helper_run_strict(given_none, NULL)); }
-CASE(spawn_in_no_scope_panics) { assert_panics("given_none", "pintle_scope_spawn was given no scope", "task 1 'main'"); }
+CASE(spawn_in_no_scope_panics) {
+    assert_panics("given_none", "pintle_scope_spawn was given no scope", "task 1 'main'");
+}
