@@ -44,6 +44,11 @@ int arch_call_on_thread(int (*fn)(void *), void *arg, struct thread *thread);
 struct pintle_result;
 void arch_invoke(void *fn, unsigned nargs, const uintptr_t *args, uint32_t float_flags, struct pintle_result *out);
 
+/* The same, and false. True: what the function has raised was caught (fault.h), and *out is left alone. */
+struct fault_catch;
+bool arch_invoke_caught(void *fn, unsigned nargs, const uintptr_t *args, uint32_t float_flags,
+                        struct pintle_result *out, struct fault_catch *catch);
+
 /* Unwinding (scope.h). arch_protect calls fn(arg) and returns when it does, or when the scope is unwound to, which it makes
  * itself the place for. arch_unwind leaves the current frames behind. arch_base_unwound: the pc of a task's own scope. */
 struct scope;

@@ -286,6 +286,7 @@ static void attached_begin(struct thread *thread, struct pintle_task *task, bool
     thread->pins_auto = task->base.pins_auto = 1; /* so that the thread's loop runs nothing else, and ends with it */
     task->bound = thread;
     task_set_state(task, TASK_IDLE, TASK_RUNNABLE);
+    os_fault_stack_begin(&thread->fault_stack);
     os_self_set(thread);
     lock_acquire(&sched.lock);
     processor = idle_take_locked(NULL, &waiter);
@@ -302,6 +303,7 @@ static void attached_begin(struct thread *thread, struct pintle_task *task, bool
 
 static void attached_end(struct thread *thread) {
     os_self_set(NULL);
+    os_fault_stack_end(&thread->fault_stack);
     thread->ends = thread->is_searching = thread->is_listed = false;
     thread->reserved = NULL;
     thread_set_task(thread, NULL);

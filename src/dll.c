@@ -15,6 +15,7 @@
 #include "call.h"
 #include "clock.h"
 #include "error.h"
+#include "fault.h"
 #include "memory.h"
 #include "panic.h"
 #include "pintle/call.h"
@@ -24,14 +25,17 @@ enum {
     WORDS_MOST = 255,
     ORDINAL_MOST = 65535,
     PROC_ORDINAL = 0x80000000u, /* flag of a proc found by ordinal: its name "#12" is no export's */
-    PROC_FLAGS = 0x01ffffff     /* what users may give */
+    PROC_FLAGS = 0x01ffffff,    /* what users may give */
+    OPEN_FLAGS = PINTLE_DLL_PRIVATE_COPY | PINTLE_DLL_FAULTS_PANIC,
+    FAULT_TEXT_BYTES = 320,
+    SENTENCE_BYTES = 512
 };
 
 /* ---- Opening ---- */
 
 struct open_request {
     const char *path;
-    bool system, private_copy;
+    bool system, private_copy, faults_panic;
     void *native, *copy;
     int64_t os_code;
     int code;
@@ -97,11 +101,16 @@ static int dll_open(pintle_dll **out, struct open_request *request, const char *
     if (path == NULL || path[0] == '\0') return error_set(PINTLE_EINVAL, 0, "%s: no name is given", function);
     struct pintle_dll *dll = dll_new(path);
     if (dll == NULL) return error_set(PINTLE_ENOMEM, 0, "%s: no memory for DLL '%s'", function, path);
-    int code = native_open(request);
+    int os_code = request->faults_panic ? faults_begin() : 0;
+    int code = os_code != 0
+                   ? error_set(PINTLE_ENOMEM, os_code, "%s: no memory to catch what DLL '%s' raises", function, path)
+                   : native_open(request);
     if (code != 0) {
+        if (os_code == 0 && request->faults_panic) faults_end();
         dll_free(dll);
         return code;
     }
+    dll->faults_panic = request->faults_panic;
     dll->native = request->native;
     dll->copy = request->copy;
     *out = dll;
@@ -109,8 +118,10 @@ static int dll_open(pintle_dll **out, struct open_request *request, const char *
 }
 
 int pintle_dll_open(pintle_dll **out, const char *path, unsigned flags) {
-    struct open_request request = {.path = path, .private_copy = (flags & PINTLE_DLL_PRIVATE_COPY) != 0};
-    if ((flags & ~(unsigned)PINTLE_DLL_PRIVATE_COPY) != 0) {
+    struct open_request request = {.path = path,
+                                   .private_copy = (flags & PINTLE_DLL_PRIVATE_COPY) != 0,
+                                   .faults_panic = (flags & PINTLE_DLL_FAULTS_PANIC) != 0};
+    if ((flags & ~(unsigned)OPEN_FLAGS) != 0) {
         return error_set(PINTLE_ENOTSUP, 0, "pintle_dll_open: this version has no flag 0x%x (DLL '%s')", flags,
                          path == NULL ? "" : path);
     }
@@ -320,8 +331,22 @@ static COLD int proc_refuse(const pintle_proc *proc, unsigned nargs) {
     return error_set(PINTLE_EINVAL, 0, "'%s' with %u words: args is NULL", name, nargs);
 }
 
-/* 0 or an error, which is set. */
-static inline int proc_call(pintle_proc *proc, unsigned nargs, const uintptr_t *args, pintle_result *out) {
+/* True: the call has ended by a fault, which is in the catch. Calls through Pintle that the DLL had made itself are over. */
+static COLD bool call_catching(const pintle_proc *proc, unsigned nargs, const uintptr_t *args, pintle_result *out,
+                               struct fault_catch *catch) {
+    struct pintle_task *task = pintle_self();
+    const struct inside *inside = task != NULL ? task->inside : NULL;
+    if (!call_words_caught(proc->code, nargs, args, proc->flags, out, catch)) return false;
+    while (task != NULL && task->inside != inside) {
+        drain_leave(task->inside->drain, task->inside->slot);
+        task->inside = task->inside->outer;
+    }
+    return true;
+}
+
+/* 0 or an error, which is set; EFAULT: it is not, and the fault is in the catch. */
+static inline int proc_call(pintle_proc *proc, unsigned nargs, const uintptr_t *args, pintle_result *out,
+                            struct fault_catch *catch) {
     if (UNLIKELY(proc == NULL || nargs > WORDS_MOST || (args == NULL && nargs != 0))) return proc_refuse(proc, nargs);
     struct pintle_dll *dll = proc->dll;
     if (dll == NULL) {
@@ -335,20 +360,39 @@ static inline int proc_call(pintle_proc *proc, unsigned nargs, const uintptr_t *
     /* A panic that comes from a callback and goes further leaves the DLL too (scope.c). */
     struct thread *thread = thread_self();
     struct pintle_task *task = thread != NULL ? thread->task : NULL;
-    struct inside inside = {NULL, &dll->drain, slot};
+    struct inside inside = {NULL, &dll->drain, slot, NULL};
+    bool has_faulted = false;
     if (LIKELY(task != NULL)) {
         inside.outer = task->inside;
         task->inside = &inside;
     }
-    call_words(proc->code, nargs, args, proc->flags, out);
+    if (UNLIKELY(dll->faults_panic)) {
+        has_faulted = call_catching(proc, nargs, args, out, catch);
+    } else {
+        call_words(proc->code, nargs, args, proc->flags, out);
+    }
     if (LIKELY(task != NULL)) task->inside = inside.outer;
     drain_leave(&dll->drain, slot);
-    return 0;
+    return has_faulted ? PINTLE_EFAULT : 0;
+}
+
+static void fault_sentence(const pintle_proc *proc, const struct fault *fault, char *out_text, size_t text_bytes) {
+    char text[FAULT_TEXT_BYTES];
+    fault_text(fault, text, sizeof text);
+    snprintf(out_text, text_bytes, "'%s' of DLL '%s': %s", proc->proc_name, proc->dll_name, text);
+}
+
+static COLD int fault_error(const pintle_proc *proc, const struct fault *fault) {
+    char text[SENTENCE_BYTES];
+    fault_sentence(proc, fault, text, sizeof text);
+    return error_set(PINTLE_EFAULT, fault->os_code, "%s", text);
 }
 
 int pintle_proc_try_call(pintle_proc *proc, unsigned nargs, const uintptr_t *args, pintle_result *out) {
     pintle_result ignored;
-    return proc_call(proc, nargs, args, out != NULL ? out : &ignored);
+    struct fault_catch catch;
+    int code = proc_call(proc, nargs, args, out != NULL ? out : &ignored, &catch);
+    return LIKELY(code != PINTLE_EFAULT) ? code : fault_error(proc, &catch.fault);
 }
 
 static NORETURN COLD void panic_with_error(const char *function) {
@@ -357,10 +401,19 @@ static NORETURN COLD void panic_with_error(const char *function) {
     panic("%s: %s", function, error.text);
 }
 
+static NORETURN COLD void panic_with_fault(const pintle_proc *proc, const struct fault *fault) {
+    char text[SENTENCE_BYTES];
+    fault_sentence(proc, fault, text, sizeof text);
+    fault_panic_now(fault, text);
+}
+
 pintle_result pintle_proc_call(pintle_proc *proc, unsigned nargs, const uintptr_t *args) {
     pintle_result result;
-    if (UNLIKELY(proc_call(proc, nargs, args, &result) != 0)) panic_with_error("pintle_proc_call");
-    return result;
+    struct fault_catch catch;
+    int code = proc_call(proc, nargs, args, &result, &catch);
+    if (LIKELY(code == 0)) return result;
+    if (code != PINTLE_EFAULT) panic_with_error("pintle_proc_call");
+    panic_with_fault(proc, &catch.fault);
 }
 
 int pintle_dll_acquire(pintle_dll *dll) {
@@ -419,6 +472,7 @@ int pintle_dll_close(pintle_dll *dll, int64_t deadline_ns) {
     if (code != 0) return changer_end(dll, code);
     spares_top_up();
     pintle_call(close_in_call, dll);
+    if (dll->faults_panic) faults_end();
     dll_free(dll);
     return 0;
 }

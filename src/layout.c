@@ -2,6 +2,7 @@
 #include "layout.h"
 
 #include "callback.h"
+#include "fault.h"
 #include "task.h"
 #include "thread.h"
 
@@ -45,6 +46,7 @@ SAME(pintle_thunk, user, THUNK_USER);
 SAME(pintle_thunk, panic_result, THUNK_PANIC_RESULT);
 SAME(pintle_thunk, deep, THUNK_DEEP);
 SAME(pintle_thunk, gathers, THUNK_GATHERS);
+SAME(fault_catch, sp, CATCH_SP);
 SAME(callback, scope, CB_SCOPE);
 SAME(callback, outer, CB_OUTER);
 SAME(callback, stack_top, CB_STACK_TOP);

@@ -88,6 +88,9 @@
 #define SCOPE_PINS 56
 #define SCOPE_EXITS 60
 
+/* struct fault_catch */
+#define CATCH_SP 0
+
 /* call_marks (call.c): a byte for each hash of a function's address */
 #define CALL_MARK_SHIFT 4
 #define CALL_MARK_MASK 1023

@@ -92,6 +92,7 @@ void thread_records_destroy(void) {
         struct thread *thread = sched.all_threads;
         sched.all_threads = thread->all_next;
         if (atomic_load_relaxed(&thread->call) != CALL_LEFT_BEHIND) {
+            os_fault_stack_free(&thread->fault_stack);
             memory_free_aligned(thread);
         } else {
             thread->all_next = left_behind;
@@ -104,6 +105,7 @@ void thread_records_destroy(void) {
 
 int thread_enter(struct thread *thread) {
     thread_read_system(thread);
+    os_fault_stack_begin(&thread->fault_stack);
     os_self_set(thread);
     return 0;
 }
@@ -126,6 +128,7 @@ void thread_read_system(struct thread *thread) {
 
 void thread_leave(struct thread *thread) {
     os_self_set(NULL);
+    os_fault_stack_end(&thread->fault_stack);
     lock_acquire(&sched.lock);
     thread_set_state(thread, THREAD_ACTIVE, THREAD_ENDED);
     if (thread->is_home) {

@@ -93,6 +93,16 @@ void os_thread_stack(os_stack_bounds *out_bounds);
 /* For a thread whose stack may have changed since, as by fibers: true: it has, and *inout_bounds is what it is now. Fast. */
 bool os_thread_stack_again(os_stack_bounds *inout_bounds);
 
+/* A stack on which the system tells the calling thread of a fault, where the system needs one; between begin and end, unless
+ * the thread has one already. The memory is kept for the next thread, until free, which may come from any. */
+typedef struct os_fault_stack {
+    void *memory;
+    bool is_set;
+} os_fault_stack;
+void os_fault_stack_begin(os_fault_stack *stack);
+void os_fault_stack_end(os_fault_stack *stack);
+void os_fault_stack_free(os_fault_stack *stack);
+
 /* ---- A record that threads which are not ours keep between their callbacks ----
  * init and shutdown as os_self's, but not counted; `gone` is called with the record when its thread ends, where the system
  * tells us; elsewhere os_attached_has_ended says so. After shutdown no thread has a record. */

@@ -12,9 +12,9 @@
 
 enum { STATUS_PANIC = 2, REPORT_BYTES = 8192, SYMBOL_BYTES = 192 };
 
-/* For when there is no memory for one. Whoever comes while it is in use gets a report at once. */
-static struct panic last_panic;
-static _Atomic uint32_t last_panic_is_used;
+/* For faults, and when there is no memory for one. Whoever comes while all are in use gets a report at once. */
+static struct panic lent[PANICS_LENT];
+static _Atomic uint32_t lent_used[PANICS_LENT];
 
 /* ---- Reports ---- */
 
@@ -74,16 +74,18 @@ static void describe(const char *what, const char *message, char *out, size_t by
 }
 
 /* The first of the frames of a fault is where it is; all others are where a call returns to. */
-static void describe_panic(const struct panic *panic, char *out, size_t bytes) {
+static void describe_panic(const struct panic *panic, const char *what, char *out, size_t bytes) {
     const pintle_panic_info *info = &panic->info;
-    size_t length = add(out, bytes, 0, "pintle: panic: %s\n", info->text);
+    size_t length = add(out, bytes, 0, "pintle: %s: %s\n", what, info->text);
     length = add_task(out, bytes, length, info->task_id, info->task_name, panic->spawned_at);
     length = add_pins(out, bytes, length, panic->pins_user, panic->in_call);
     length = add(out, bytes, length, "\n");
-    for (unsigned i = 0; i < panic->frame_count; i++) {
+    for (unsigned i = 0, more = 0; i < panic->frame_count; i += 1 + more) {
         length = add(out, bytes, length, "    %p", panic->frames[i]);
         length = add_code(out, bytes, length, " ", panic->frames[i], i > 0 || info->address == NULL);
-        length = add(out, bytes, length, "\n");
+        for (more = 0; i + more + 1 < panic->frame_count && panic->frames[i + more + 1] == panic->frames[i]; more++) {}
+        length = add(out, bytes, length, more > 1 ? "\n    … %u times more\n" : "\n", more);
+        if (more == 1) more = 0;
     }
     for (unsigned i = 0; i < panic->call_count; i++) {
         length = add_code(out, bytes, length, "  inside a call of ", panic->calls[i], false);
@@ -94,24 +96,46 @@ static void describe_panic(const struct panic *panic, char *out, size_t bytes) {
     }
 }
 
-static void report_panic(const struct panic *panic) {
+void panic_report(const struct panic *panic, int kind) {
     char text[REPORT_BYTES];
-    describe_panic(panic, text, sizeof text);
-    report(PINTLE_REPORT_PANIC, text);
+    describe_panic(panic, kind == PINTLE_REPORT_FAULT ? "fault" : "panic", text, sizeof text);
+    report(kind, text);
 }
 
 void panic_unowned(struct pintle_task *task) {
-    report_panic(task->base.panic);
+    panic_report(task->base.panic, PINTLE_REPORT_PANIC);
     if (!sched.library_mode) os_exit(STATUS_PANIC);
 }
 
 /* ---- Making one ---- */
 
+static struct panic *take_lent(void) {
+    for (unsigned i = 0; i < PANICS_LENT; i++) {
+        uint32_t unused = 0;
+        if (atomic_cas_acq_rel(&lent_used[i], &unused, 1)) {
+            lent[i].is_lent = true;
+            return &lent[i];
+        }
+    }
+    return NULL;
+}
+
+static struct panic *from_heap(void) {
+    struct panic *panic = memory_alloc(sizeof *panic);
+    if (panic != NULL) panic->is_lent = false;
+    return panic;
+}
+
+struct panic *panic_take_lent(void) {
+    struct panic *panic = take_lent();
+    return panic != NULL ? panic : from_heap();
+}
+
 void panic_free(struct panic *panic) {
     while (panic != NULL) {
         struct panic *before = panic->replaced;
-        if (panic == &last_panic) {
-            atomic_store_release(&last_panic_is_used, 0);
+        if (panic->is_lent) {
+            atomic_store_release(&lent_used[panic - lent], 0);
         } else {
             memory_free(panic);
         }
@@ -125,27 +149,30 @@ static void note_call(struct panic *panic, const void *stack_top) {
 }
 
 /* The functions whose calls the task is inside, innermost first. What lies on its own stack is no call. */
-static void note_calls(struct panic *panic, const struct thread *thread, const struct pintle_task *task) {
-    if (panic->in_call && !task_owns_address(task, __builtin_frame_address(0))) note_call(panic, thread->stack_top);
+static void note_calls(struct panic *panic, const struct thread *thread, const struct pintle_task *task,
+                       const void *sp) {
+    if (panic->in_call && !task_owns_address(task, sp)) note_call(panic, thread->stack_top);
     for (const struct callback *callback = thread->callback; callback != NULL; callback = callback->outer) {
         if (!task_owns_address(task, callback)) note_call(panic, callback->stack_top);
     }
 }
 
-static struct panic *panic_new(const struct thread *thread, struct pintle_task *task) {
-    uint32_t unused = 0;
-    struct panic *panic = memory_alloc(sizeof *panic);
-    if (panic == NULL) {
-        if (!atomic_cas_acq_rel(&last_panic_is_used, &unused, 1)) return NULL;
-        panic = &last_panic;
-    }
+void panic_init(struct panic *panic, const struct thread *thread, const struct pintle_task *task, const void *sp) {
+    bool is_lent = panic->is_lent;
     memset(panic, 0, sizeof *panic);
+    panic->is_lent = is_lent;
     panic->info.task_id = task->id;
     memcpy(panic->info.task_name, task->name, sizeof task->name);
     panic->spawned_at = task->spawned_at;
     panic->pins_user = task->pins_user;
     panic->in_call = call_state(atomic_load_relaxed(&thread->call)) != CALL_OUT;
-    note_calls(panic, thread, task);
+    note_calls(panic, thread, task, sp);
+}
+
+static struct panic *panic_new(const struct thread *thread, struct pintle_task *task) {
+    struct panic *panic = from_heap();
+    if (panic == NULL && (panic = take_lent()) == NULL) return NULL;
+    panic_init(panic, thread, task, __builtin_frame_address(0));
     panic->frame_count = os_backtrace(panic->frames, PANIC_FRAMES_MOST);
     return panic;
 }
@@ -171,12 +198,15 @@ static void chain_to(struct panic *panic, const struct pintle_task *task) {
 
 static void raise_in_task(void *arg) { panic_raise(arg); }
 
-static NORETURN void panic_go(struct panic *panic, struct thread *thread, struct pintle_task *task) {
-    if (!may_be_stopped(task)) {
-        chain_to(panic, task);
-        report_panic(panic);
-        os_exit(STATUS_PANIC);
-    }
+void panic_end_unless_stopped(struct panic *panic, const struct pintle_task *task) {
+    if (may_be_stopped(task)) return;
+    chain_to(panic, task);
+    panic_report(panic, PINTLE_REPORT_PANIC);
+    os_exit(STATUS_PANIC);
+}
+
+void panic_go(struct panic *panic, struct thread *thread, struct pintle_task *task) {
+    panic_end_unless_stopped(panic, task);
     if (call_state(atomic_load_relaxed(&thread->call)) == CALL_OUT) panic_raise(panic);
     if (task->pending != NULL) scope_take_pending(task);
     pintle_callback(raise_in_task, panic); /* leaves the call first */

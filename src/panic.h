@@ -5,7 +5,7 @@
 #include "base.h"
 #include "pintle/panic.h"
 
-enum { PANIC_FRAMES_MOST = 32, PANIC_CALLS_MOST = 8 };
+enum { PANIC_FRAMES_MOST = 32, PANIC_CALLS_MOST = 8, PANICS_LENT = 16 };
 
 /* A panic on its way out (scope.c). */
 struct panic {
@@ -14,6 +14,7 @@ struct panic {
     void *spawned_at;
     uint32_t pins_user;
     bool in_call;
+    bool is_lent; /* not from the heap: panic_take_lent */
     unsigned frame_count, call_count;
     void *frames[PANIC_FRAMES_MOST]; /* where it was raised, innermost first */
     void *calls[PANIC_CALLS_MOST];   /* the functions whose calls it was inside, innermost first */
@@ -23,6 +24,17 @@ struct panic {
 NORETURN COLD void panic(const char *format, ...) PINTLE_PRINTF(1, 2);
 /* Goes to the innermost scope of the calling task, which is not in a call (scope.c). */
 NORETURN COLD void panic_raise(struct panic *panic);
+/* The parts of it, for faults (fault.c). init: all but the text and the frames; sp: where the task, or its call, is. */
+struct thread;
+struct pintle_task;
+void panic_init(struct panic *panic, const struct thread *thread, const struct pintle_task *task, const void *sp);
+/* One that is at hand, or from the heap; NULL: none left. */
+struct panic *panic_take_lent(void);
+/* kind: PINTLE_REPORT_… */
+void panic_report(const struct panic *panic, int kind);
+/* If nothing on the way could stop it: a report, and status 2. */
+void panic_end_unless_stopped(struct panic *panic, const struct pintle_task *task);
+NORETURN void panic_go(struct panic *panic, struct thread *thread, struct pintle_task *task);
 /* And those that it has replaced. NULL: nothing. */
 void panic_free(struct panic *panic);
 /* A report of kind PINTLE_REPORT_…, then the process ends with status 2. */

@@ -12,6 +12,7 @@
 #include "deadlock.h"
 #include "error.h"
 #include "fail.h"
+#include "fault.h"
 #include "local.h"
 #include "memory.h"
 #include "nursery.h"
@@ -73,6 +74,10 @@ static int options_read(const pintle_options *options, size_t size) {
         }
         sched.options.processors = (unsigned)count;
     }
+    if ((sched.options.flags & ~(PINTLE_FAULTS_PANIC | PINTLE_FAULTS_REPORT)) != 0) {
+        return error_set(PINTLE_EINVAL, 0, "options.flags is 0x%x: only PINTLE_FAULTS_PANIC and _REPORT are known",
+                         (unsigned)sched.options.flags);
+    }
     sched.cpu_count = os_processor_count();
     if (sched.options.processors == 0) sched.options.processors = sched.cpu_count;
     if (sched.options.processors > MOST_PROCESSORS) {
@@ -108,7 +113,24 @@ static int processors_make(void) {
     return 0;
 }
 
+/* A library leaves a host's signals alone, unless it was asked. */
+static int handlers_begin(void) {
+    int result;
+    if (sched.library_mode && faults_change_process() &&
+        (sched.options.flags & (PINTLE_FAULTS_PANIC | PINTLE_FAULTS_REPORT)) == 0)
+        return 0;
+    result = faults_begin();
+    sched.handles_faults = result == 0;
+    return result;
+}
+
+static void handlers_end(void) {
+    if (sched.handles_faults) faults_end();
+    sched.handles_faults = false;
+}
+
 static void release_everything(void) {
+    handlers_end();
     callbacks_shutdown();
     user_timers_shutdown();
     stack_each_task(scope_forget);
@@ -171,7 +193,13 @@ static int start_locked(const pintle_options *options, size_t size, bool library
         os_self_shutdown();
         return error_set(PINTLE_ELIMIT, result, "the system has no thread-local key left (error %d)", result);
     }
+    if ((result = handlers_begin()) != 0) {
+        callbacks_shutdown();
+        os_self_shutdown();
+        return error_set(PINTLE_ENOMEM, result, "no memory for the handlers of faults (error %d)", result);
+    }
     if ((result = processors_make()) != 0) {
+        handlers_end();
         callbacks_shutdown();
         os_self_shutdown();
         return result;

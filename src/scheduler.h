@@ -53,7 +53,7 @@ struct sched {
     uint32_t processors_all;
     uint32_t cpu_count; /* that the process may use */
     pintle_options options;
-    bool library_mode;
+    bool library_mode, handles_faults;
     struct thread *home; /* the one that called pintle_run; NULL: library mode */
     _Atomic uint32_t main_done;
     _Atomic uint32_t thread_tries; /* the maker's attempts; waited on when starting */

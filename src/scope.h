@@ -18,6 +18,7 @@
 
 struct callback;
 struct drain;
+struct fault_catch;
 struct drain_slot;
 struct panic;
 struct pintle_task;
@@ -34,6 +35,7 @@ struct inside {
     struct inside *outer;
     struct drain *drain;
     struct drain_slot *slot;
+    struct fault_catch *catch; /* of what the DLL raises; NULL: nothing is caught (fault.h) */
 };
 
 struct scope {

@@ -103,6 +103,7 @@ struct thread {
     struct processor *watches;    /* WAITER: whose timers it keeps; under sched.lock */
     uint32_t last_error_dummy;    /* where the system has no last error */
     _Atomic uint32_t owner_ended; /* attached: its OS thread is no more */
+    os_fault_stack fault_stack;
     SANITIZE_CONTEXT
 };
 

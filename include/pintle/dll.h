@@ -32,9 +32,22 @@ typedef struct pintle_proc {
  * needs comes from the original's folder and is not copied; it must not count on its own name or folder. */
 #define PINTLE_DLL_PRIVATE_COPY 1u
 
+/* Flag of pintle_dll_open, for hosts of plugins: what a function of the DLL raises and nobody in the DLL handles, ends the
+ * call: pintle_proc_call panics in the calling task, with os_code, address and symbol in its pintle_panic_info;
+ * pintle_proc_try_call gives EFAULT. Windows: any exception, a stack overflow too; the DLL's termination handlers and
+ * destructors run on the way. POSIX: SIGSEGV, SIGBUS, SIGFPE and SIGILL of the function's own doing, a stack overflow of
+ * the thread too, after which nothing of the DLL's runs; and C++ exceptions, whose destructors run (os_code: SIGABRT).
+ * Handlers of the process that were there before are not asked on POSIX; those that the DLL installs itself come first.
+ * Limits: only calls by pintle_proc_call and pintle_proc_try_call, not by pintle_proc_code, nor threads that the DLL made.
+ * What it was doing is left half done: locks that it held stay held, memory that it took is lost, what it damaged stays
+ * damaged. So a DLL that has failed should be closed, or, if it may hold a lock of the process (the heap's, the loader's),
+ * the process ended. Callbacks it has led to are not part of it: a fault in their code is the task's (PINTLE_FAULTS_PANIC).
+ * On a thread that runs no task pintle_proc_call's panic ends the process, as any there does. */
+#define PINTLE_DLL_FAULTS_PANIC 2u
+
 /* Effect: loads a DLL by absolute path; its own folder and the system's are searched for what it needs, never the
  * current folder or PATH. (POSIX: what the dynamic linker searches; its own folder is, if it says so by $ORIGIN.)
- * flags: 0 or PINTLE_DLL_PRIVATE_COPY. On failure *out is left alone. Blocks: task. From: any. Close with
+ * flags: PINTLE_DLL_… or 0. On failure *out is left alone. Blocks: task. From: any. Close with
  * pintle_dll_close. Errors: EINVAL (not absolute, not a DLL, a 32-bit one), ENOTFOUND (it, or what it needs), EACCES,
  * ENOMEM, EOS, ENOTSUP (another flag). */
 PINTLE_API int pintle_dll_open(pintle_dll **out, const char *path, unsigned flags);
@@ -80,7 +93,8 @@ PINTLE_API void pintle_dll_release(pintle_dll *dll);
 
 /* Effect: calls with nargs words, 0 to 255; on Windows as pintle_syscalln, on POSIX on the unpinned fast path with
  * err = errno. On a DLL that is closing: a panic; the try form returns an error instead.
- * Blocks: task, as long as the function does. From: any. Errors (try): ECLOSED, ENOTFOUND, EINVAL. */
+ * Blocks: task, as long as the function does. From: any. Errors (try): ECLOSED, ENOTFOUND, EINVAL, EFAULT (PINTLE_DLL_FAULTS_PANIC;
+ * *out is left alone). */
 PINTLE_API pintle_result pintle_proc_call(pintle_proc *proc, unsigned nargs, const uintptr_t *args);
 PINTLE_API int pintle_proc_try_call(pintle_proc *proc, unsigned nargs, const uintptr_t *args, pintle_result *out);
 

@@ -13,8 +13,24 @@ enum {
     PINTLE_REPORT_PANIC = 1,    /* a panic that nobody stopped */
     PINTLE_REPORT_FATAL = 2,    /* a broken invariant of the runtime; abort follows */
     PINTLE_REPORT_DEADLOCK = 3, /* all tasks wait and nothing can wake them */
-    PINTLE_REPORT_WARNING = 4   /* a limit was met, tasks wait for a thread */
+    PINTLE_REPORT_WARNING = 4,  /* a limit was met, tasks wait for a thread */
+    PINTLE_REPORT_FAULT =
+        5 /* a fault that nobody handled, in a task or a call; the process ends as the system ends one.
+                                   POSIX: told in a signal handler; Windows: on a stack of 128 KB. Do little */
 };
+
+/* Flags of pintle_options.
+ * FAULTS_PANIC: a fault in a task's own code (access violation, division by zero, illegal instruction, on Windows any
+ * exception that nobody handles) is a panic of the task, which pintle_protect can stop; its pintle_panic_info has os_code,
+ * address and symbol. Without the flag it is reported, and the process ends as the system ends one. What the code was
+ * doing is left half done, and locks that it held stay held: the heap's, if it was inside malloc; one of ours, if it gave
+ * a bad pointer to a Pintle function. A stack overflow is always reported and ends the process. For faults inside calls
+ * of a DLL see PINTLE_DLL_FAULTS_PANIC.
+ * FAULTS_REPORT: POSIX, pintle_start only: handlers for SIGSEGV, SIGBUS, SIGFPE and SIGILL are installed, as pintle_run
+ * does, and FAULTS_PANIC; without either of the two a library leaves the host's signals alone. Ours pass on to those that
+ * were there before whatever is not a task's, and are taken away at the stop. Windows needs no such handlers. */
+#define PINTLE_FAULTS_PANIC 1u
+#define PINTLE_FAULTS_REPORT 2u
 
 /* Zero is the default of every field but size; size may be zero too (the header's size is taken then). */
 typedef struct pintle_options {
@@ -25,7 +41,7 @@ typedef struct pintle_options {
                              for one, and on_report gets a warning, once */
     unsigned max_tasks; /* live tasks at most; 0: no limit but memory. At the limit pintle_spawn gives ELIMIT */
     size_t stack_bytes; /* address space of a task's stack, committed as touched; 0: 256 KB */
-    uint32_t flags;     /* none defined yet */
+    uint32_t flags;     /* PINTLE_FAULTS_PANIC, PINTLE_FAULTS_REPORT */
     int cancel_signal;  /* POSIX: signal that interrupts a cancelled call; 0: none */
     void (*on_thread_start)(void *user); /* on each thread the runtime makes, before it runs tasks */
     void (*on_thread_stop)(void *user);

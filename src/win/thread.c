@@ -17,11 +17,23 @@ typedef struct thread_start {
     void *arg;
 } thread_start;
 
+/* Wine commits a thread's stack whole, and has its guard page so low that what the guarantee keeps is below the stack's
+ * end: after an overflow not even an exception can be told, and the thread ends without a word. So a guard page is put
+ * above what is to be kept. Elsewhere there is one higher up, which moves down as the stack grows. */
+static void stack_guard_whole(void) {
+    os_stack_bounds bounds;
+    DWORD before;
+    os_thread_stack(&bounds);
+    char *guard = (char *)bounds.reserve + OS_STACK_GUARANTEE_BYTES + 2 * os_page_bytes();
+    if ((char *)bounds.limit < guard) VirtualProtect(guard, os_page_bytes(), PAGE_READWRITE | PAGE_GUARD, &before);
+}
+
 static DWORD WINAPI thread_main(void *arg) {
     thread_start start = *(thread_start *)arg;
     memory_free(arg);
     ULONG guarantee_bytes = OS_STACK_GUARANTEE_BYTES;
     SetThreadStackGuarantee(&guarantee_bytes); /* refused: an overflow is then reported less well */
+    stack_guard_whole();
     start.fn(start.arg);
     return 0;
 }
