@@ -77,7 +77,7 @@ static const char *how_of(const EXCEPTION_RECORD *record) {
 /* The callers, as far as unwind data leads. Code that was jumped to by mistake has none, but it was called: the return
  * address is on the stack. */
 static void frames_of(struct fault *fault, CONTEXT context) {
-    while (fault->frame_count < FAULT_FRAMES_MOST && context.Rip != 0) {
+    while (fault->frame_count < FAULT_FRAMES_MOST && (context.Rip != 0 || fault->frame_count == 0)) {
         DWORD64 image, establisher, next, before = context.Rsp;
         RUNTIME_FUNCTION *function = RtlLookupFunctionEntry(context.Rip, &image, NULL);
         void *data; /* a handler's */
