@@ -6,6 +6,9 @@
 
 #if !defined(_WIN32)
 #include <dlfcn.h>
+#include <signal.h>
+
+static struct sigaction first_action; /* before any library was loaded */
 #endif
 
 typedef struct library {
@@ -68,11 +71,12 @@ static void visitor_main(void *arg) {
     }
 }
 
-static void round_trip(visitor *v, const char *name) {
+static void round_trip(visitor *v, const char *name, bool faults) {
     library l;
     ck_assert(library_load(&l, name));
-    ck_assert_int_eq(l.host->start(2), 0);
+    ck_assert_int_eq(faults ? l.host->start_faulting(2) : l.host->start(2), 0);
     ck_assert_uint_eq(l.host->work(24), 0);
+    if (faults) ck_assert_uint_eq(l.host->fault(5), 0);
     atomic_store(&v->host, l.host);
     helper_sem_post(&v->asked);
     helper_sem_wait(&v->answered);
@@ -97,7 +101,18 @@ static void exceptions_still_arrive(void) {
     ck_assert_uint_eq(raised, 1);
 }
 #else
-static void exceptions_still_arrive(void) {}
+static volatile sig_atomic_t raised;
+static void note_signal(int number) { raised = number; }
+/* A handler of an unloaded library would still be there, or be put back. */
+static void exceptions_still_arrive(void) {
+    struct sigaction now, ours = {.sa_handler = note_signal};
+    sigaction(SIGSEGV, NULL, &now);
+    ck_assert(now.sa_handler == first_action.sa_handler);
+    sigaction(SIGSEGV, &ours, &now);
+    raise(SIGSEGV);
+    ck_assert_int_eq(raised, SIGSEGV);
+    sigaction(SIGSEGV, &now, NULL);
+}
 #endif
 
 enum { WARM_UP = 20, ROUNDS = 100 };
@@ -111,6 +126,9 @@ static const unsigned slots_lost_by_debug_checks = 0;
 CASE_TIMEOUT(host_is_loaded_started_stopped_and_unloaded_100_times, 120) {
     visitor v = {.wrong = 0};
     resources_quiet();
+#if !defined(_WIN32)
+    sigaction(SIGSEGV, NULL, &first_action);
+#endif
     helper_sem_init(&v.asked);
     helper_sem_init(&v.answered);
     ck_assert(helper_thread_start(&v.thread, visitor_main, &v));
@@ -124,7 +142,7 @@ CASE_TIMEOUT(host_is_loaded_started_stopped_and_unloaded_100_times, 120) {
             memory_kb = resources_memory_kb();
             space_kb = resources_space_kb();
         }
-        round_trip(&v, i % 2 == 0 ? "host_a" : "host_b");
+        round_trip(&v, i % 2 == 0 ? "host_a" : "host_b", i % 4 >= 2);
     }
     exceptions_still_arrive();
     ck_assert(helper_threads_at_most(threads));
@@ -226,4 +244,22 @@ CASE_TIMEOUT(two_copies_run_at_the_same_time_and_call_each_other, 60) {
     ck_assert_int_eq(b.host->stop(INT64_MAX), 0);
     ck_assert(library_unload(&b, "host_b"));
     ck_assert(helper_threads_at_most(threads));
+}
+
+/* The one that began first ends first: its handlers are below the other's, which go on to them, and stay with its code. */
+CASE(two_copies_whose_faults_are_panics_end_in_either_order) {
+    for (int i = 0; i < 4; i++) {
+        library a, b;
+        ck_assert(library_load(&a, "host_a"));
+        ck_assert(library_load(&b, "host_b"));
+        ck_assert_int_eq(a.host->start_faulting(1), 0);
+        ck_assert_int_eq(b.host->start_faulting(1), 0);
+        ck_assert_uint_eq(a.host->fault(5), 0);
+        ck_assert_uint_eq(b.host->fault(5), 0);
+        ck_assert_int_eq((i % 2 == 0 ? a : b).host->stop(INT64_MAX), 0);
+        library_unload(i % 2 == 0 ? &a : &b, i % 2 == 0 ? "host_a" : "host_b");
+        ck_assert_uint_eq((i % 2 == 0 ? b : a).host->fault(5), 0);
+        ck_assert_int_eq((i % 2 == 0 ? b : a).host->stop(INT64_MAX), 0);
+        library_unload(i % 2 == 0 ? &b : &a, i % 2 == 0 ? "host_b" : "host_a");
+    }
 }

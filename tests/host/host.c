@@ -60,6 +60,10 @@ static int host_start(unsigned processors) {
     pintle_options options = {.size = sizeof options, .processors = processors};
     return pintle_start(&options);
 }
+static int host_start_faulting(unsigned processors) {
+    pintle_options options = {.size = sizeof options, .processors = processors, .flags = PINTLE_FAULTS_PANIC};
+    return pintle_start(&options);
+}
 static int host_stop(int64_t wait_ns) {
     return pintle_stop(wait_ns == INT64_MAX ? PINTLE_FOREVER : pintle_after(wait_ns));
 }
@@ -76,8 +80,30 @@ static unsigned host_threads(void) {
     return stats.threads;
 }
 
+static void write_nowhere(void *where) { *(volatile int *)where = 1; }
+static int write_in_callback(void *arg) { return pintle_callback(write_nowhere, arg); }
+static void call_to_write(void *arg) { pintle_call(write_in_callback, arg); }
+
+typedef struct fault_work {
+    unsigned rounds, wrong;
+} fault_work;
+
+static void fault_task(void *arg) {
+    fault_work *w = arg;
+    pintle_panic_info info;
+    for (unsigned i = 0; i < w->rounds; i++) {
+        w->wrong += pintle_protect(write_nowhere, NULL, &info) != PINTLE_EPANIC || info.os_code == 0;
+        w->wrong += pintle_protect(call_to_write, NULL, &info) != PINTLE_EPANIC || info.os_code == 0;
+    }
+}
+static unsigned host_fault(unsigned rounds) {
+    fault_work w = {rounds, 0};
+    return pintle_enter(fault_task, &w) == 0 ? w.wrong : 1000;
+}
+
 const host *host_get(void) {
     static const host functions = {.start = host_start,
+                                   .start_faulting = host_start_faulting,
                                    .stop = host_stop,
                                    .work = host_work,
                                    .enter = pintle_enter,
@@ -86,6 +112,7 @@ const host *host_get(void) {
                                    .yield = pintle_yield,
                                    .complain = host_complain,
                                    .has_error = host_has_error,
-                                   .threads = host_threads};
+                                   .threads = host_threads,
+                                   .fault = host_fault};
     return &functions;
 }

@@ -7,6 +7,8 @@
 /* Each gives 0 or what Pintle gave. */
 typedef struct host {
     int (*start)(unsigned processors);
+    /* With PINTLE_FAULTS_PANIC. */
+    int (*start_faulting)(unsigned processors);
     int (*stop)(int64_t wait_ns);
     /* Runs tasks that yield, sleep, wait for each other, call and end pinned; how many things went wrong. */
     unsigned (*work)(unsigned tasks);
@@ -22,6 +24,8 @@ typedef struct host {
     /* Whether the last failure of the calling thread has this code and a text. */
     int (*has_error)(int code);
     unsigned (*threads)(void);
+    /* Tasks that write to nowhere, in their own code and in callbacks, and stop the panic; how many things went wrong. */
+    unsigned (*fault)(unsigned rounds);
 } host;
 
 /* Exported as host_get. */
