@@ -14,6 +14,7 @@
 
 #include "pintle/base.h"
 #include "pintle/errno.h"
+#include "pintle/io.h"
 #include "pintle/runtime.h"
 #include "pintle/task.h"
 #include "pintle/call.h"

@@ -1,14 +1,15 @@
 /* deadlock.c: all tasks wait and nothing can wake them.
  *
  * The monitor's last act before it sleeps without limit. Suspicious: a program's own run (not library mode), all processors
- * idle, nothing queued, no timer armed, no foreign call in flight, nobody holds (pintle_hold), and no thread that is not
- * ours has ever used the library. Suspicious twice, 100 ms apart with no switch between, and then a census: as long as the
+ * idle, nothing queued, no timer armed, nothing to come from the poller, no foreign call in flight, nobody holds
+ * (pintle_hold), and no thread that is not ours has ever used the library. Suspicious twice, 100 ms apart with no switch between, and then a census: as long as the
  * process has threads that we did not make, one of them could still call in. The census is slow, so it comes last, and
  * a few times only.
  *
  * Threads: the monitor. Locks: sched.lock, briefly. Tests: tests/death/test_deadlock.c. */
 #include "deadlock.h"
 
+#include "io_poll.h"
 #include "panic.h"
 #include "sanitize.h"
 #include "scheduler.h"
@@ -55,7 +56,8 @@ void deadlock_reset(void) {
 
 static bool looks_dead(uint64_t *out_switches) {
     bool quiet;
-    if (sched.library_mode || atomic_load_relaxed(&outsiders) || atomic_load_relaxed(&holds) != 0) return false;
+    if (sched.library_mode || atomic_load_relaxed(&outsiders) || atomic_load_relaxed(&holds) != 0 || poll_is_used())
+        return false;
     lock_acquire(&sched.lock);
     quiet = atomic_load_relaxed(&sched.idle_count) == sched.processor_count && sched.lent_now == 0 &&
             sched.global.first == NULL && sched_phase() == PHASE_RUNNING && atomic_load_relaxed(&sched.main_done) == 0;

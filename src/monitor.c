@@ -25,6 +25,7 @@
  * Tests: tests/api/test_call.c, tests/api/test_rest.c, tests/stress/test_calls.c. */
 #include "deadlock.h"
 #include "error.h"
+#include "io_poll.h"
 #include "lend.h"
 #include "scheduler.h"
 #include "stack.h"
@@ -172,6 +173,7 @@ static bool look(int64_t now) {
     }
     /* An idle processor finds the timers too of one whose task blocks where nobody sees it. */
     if ((work || late) && atomic_load_relaxed(&sched.idle_count) != 0) sched_wake();
+    poll_rescue();
     return any;
 }
 
@@ -201,7 +203,11 @@ static bool may_sleep_forever(void) {
             sched.global.first == NULL && unwatched_locked() == INT64_MAX;
     if (quiet) atomic_store_relaxed(&sched.monitor_asleep, MONITOR_FOREVER);
     lock_release(&sched.lock);
-    return quiet;
+    if (!quiet) return false;
+    atomic_fence_full(); /* POLL: pairs with the fence of an owner that leaves */
+    if (!poll_is_unwatched()) return true;
+    atomic_store_relaxed(&sched.monitor_asleep, MONITOR_AWAKE);
+    return false;
 }
 
 static void tidy(int64_t now) {
@@ -221,7 +227,9 @@ static int64_t tidy_deadline(void) {
 
 /* True: somebody woke it. */
 static bool sleep_for(int64_t delay, bool idle_before) {
-    int64_t unwatched = unwatched_deadline(), deadline = os_now_ns() + delay;
+    int64_t unwatched = unwatched_deadline(), deadline;
+    if (delay > LONG_NS && poll_is_unwatched()) delay = LONG_NS;
+    deadline = os_now_ns() + delay;
     if (idle_before && unwatched == INT64_MAX && may_sleep_forever()) {
         int64_t tidying = tidy_deadline();
         deadline = deadlock_look(os_now_ns());

@@ -38,6 +38,42 @@ void os_wake_word_all(_Atomic uint32_t *word);
 /* Gives the CPU to another OS thread that can run, if there is one. */
 void os_yield_thread(void);
 
+/* ---- The poller: waits for many descriptors or handles at once ----
+ * One for the process, between init and shutdown. wake keeps errno and the last error. */
+
+enum os_ready_kind { OS_READY_IO, OS_READY_WATCH };
+typedef struct os_ready {
+    enum os_ready_kind kind;
+    uint32_t events; /* WATCH: what was seen, as the system names it. IO: of the port */
+    uint64_t token;  /* WATCH: the one that os_watch_arm was given. IO: of the port */
+} os_ready;
+
+int os_poller_init(void);
+void os_poller_shutdown(void);
+/* Waits for at least one, at most `most`, until deadline_ns (INT64_MAX: none; past: only looks), a wake, or spuriously. How
+ * many. Several threads may be in it. */
+unsigned os_poller_wait(os_ready *out_ready, unsigned most, int64_t deadline_ns);
+/* Ends a wait: the one going on, or the next one. */
+void os_poller_wake(void);
+/* Whether its deadlines are as precise as os_wait_word's. */
+bool os_poller_is_precise(void);
+
+/* An object that others own (POSIX: a descriptor, and events as poll has them; Windows: a handle that can be waited for).
+ * look: *out_events is what it is ready for, 0: nothing; where waiting uses a signal up, so does looking. block: the same,
+ * but the calling thread waits for it. arm: one OS_READY_WATCH with the token will come, at once if it is ready already;
+ * arming again adds events and changes the token; *out_counts: one more will come than before, where that matters (signals
+ * that are used up). disarm: none will come that was not under way; how many fewer of those that count. give_back: undoes
+ * the using up of a signal, where the system lets us. All but these two: 0 or the system's error number. */
+int os_watch_look(intptr_t object, uint32_t events, uint32_t *out_events);
+int os_watch_block(intptr_t object, uint32_t events, int64_t deadline_ns, uint32_t *out_events);
+int os_watch_arm(intptr_t object, uint32_t events, uint64_t token, bool again, bool *out_counts);
+unsigned os_watch_disarm(intptr_t object, uint64_t token);
+void os_watch_give_back(intptr_t object);
+/* Whether one signal is for one waiter. */
+bool os_watch_is_used_up(void);
+/* What such an object is called: "descriptor", "handle". */
+extern const char os_watch_name[];
+
 /* ---- Memory ---- */
 
 /* Address space, readable and writable only where committed (POSIX: committed by touch). NULL: none left.

@@ -13,6 +13,7 @@
 #include "error.h"
 #include "fail.h"
 #include "fault.h"
+#include "io_poll.h"
 #include "local.h"
 #include "memory.h"
 #include "nursery.h"
@@ -131,6 +132,7 @@ static void handlers_end(void) {
 
 static void release_everything(void) {
     handlers_end();
+    poll_shutdown();
     callbacks_shutdown();
     user_timers_shutdown();
     stack_each_task(scope_forget);

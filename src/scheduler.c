@@ -31,12 +31,20 @@
 #include "scheduler.h"
 
 #include "guard.h"
+#include "io_poll.h"
 #include "lend.h"
 #include "nursery.h"
 #include "panic.h"
 #include "wait.h"
 
-enum { GLOBAL_INTERVAL = 61, GLOBAL_BATCH = 64, STEAL_ROUNDS = 4, NEXT_PATIENCE = 255, NEXT_WATCH_SPINS = 100 };
+enum {
+    GLOBAL_INTERVAL = 61,
+    GLOBAL_BATCH = 64,
+    STEAL_ROUNDS = 4,
+    NEXT_PATIENCE = 255,
+    NEXT_WATCH_SPINS = 100,
+    POLL_BUSY_NS = 50000
+};
 
 struct sched sched;
 
@@ -473,7 +481,10 @@ void processor_run_timer(struct processor *processor) {
 static struct pintle_task *find_here(struct processor *processor) {
     struct pintle_task *task = NULL;
     processor_run_timer(processor);
-    if (next_tick(processor) % GLOBAL_INTERVAL == 1) task = sched_take_global(processor, 1);
+    if (next_tick(processor) % GLOBAL_INTERVAL == 1) {
+        if (poll_is_unwatched()) poll_look(POLL_BUSY_NS);
+        task = sched_take_global(processor, 1);
+    }
     if (task == NULL && (task = runq_pop_next(&processor->runq)) != NULL) return task;
     if (task == NULL) task = runq_pop(&processor->runq);
     if (task == NULL) task = sched_take_global(processor, GLOBAL_BATCH);
@@ -509,6 +520,10 @@ static struct pintle_task *park_idle(struct thread *thread, struct processor *pr
 static struct pintle_task *find_task(struct thread *thread, struct processor *processor) {
     struct pintle_task *task = find_here(processor);
     if (task != NULL) return task;
+    if (poll_is_unwatched()) {
+        poll_look(0);
+        if (!runq_is_empty(&processor->runq)) return NULL; /* the loop comes by again */
+    }
     /* Half of the busy processors search at most: more only wear out the memory bus. */
     if (thread->is_searching ||
         2 * atomic_load_relaxed(&sched.searching) < sched.processor_count - atomic_load_relaxed(&sched.idle_count)) {

@@ -17,6 +17,7 @@
  * Invariants: a thread is on the list exactly in state SPARE; no bound task is queued while a processor is idle.
  * Tests: tests/api/test_pin.c, tests/stress, tests/model/pin.pml. */
 #include "error.h"
+#include "io_poll.h"
 #include "lend.h"
 #include "panic.h"
 #include "scheduler.h"
@@ -50,7 +51,12 @@ bool thread_park(struct thread *thread, int64_t deadline_ns) {
 }
 
 void thread_unpark(struct thread *thread) {
-    if (atomic_swap_acq_rel(&thread->parker, PARKER_TOKEN) == PARKER_SLEEPS) os_wake_word_one(&thread->parker);
+    uint32_t before = atomic_swap_acq_rel(&thread->parker, PARKER_TOKEN);
+    if (before == PARKER_SLEEPS) {
+        os_wake_word_one(&thread->parker);
+    } else if (before == PARKER_POLLS) {
+        os_poller_wake();
+    }
 }
 
 /* ---- Lists ---- */
@@ -110,16 +116,26 @@ struct processor *idle_take_locked(struct processor *wanted, struct thread **out
     return processor;
 }
 
+static void spare_remove_locked(struct thread *thread) {
+    if (thread->previous != NULL) {
+        thread->previous->next = thread->next;
+    } else {
+        sched.spares = thread->next;
+    }
+    if (thread->next != NULL) thread->next->previous = thread->previous;
+    spare_count_locked(-1);
+    thread_set_state(thread, THREAD_SPARE, THREAD_ACTIVE);
+}
+
 struct thread *spare_take_locked(void) {
     struct thread *thread = sched.spares;
     if (thread == NULL) {
         sched.thread_wanted = true;
         if (sched.thread_count >= threads_most()) atomic_add_relaxed(&sched.waits_for_thread, 1);
     } else {
-        sched.spares = thread->next;
-        if (thread->next != NULL) thread->next->previous = NULL;
-        spare_count_locked(-1);
-        thread_set_state(thread, THREAD_SPARE, THREAD_ACTIVE);
+        /* The one that waits in the poller is better left there. */
+        if (thread == atomic_load_relaxed(&poller.owner) && thread->next != NULL) thread = thread->next;
+        spare_remove_locked(thread);
     }
     if (sched.spare_count == 0) maker_ask();
     return thread;
@@ -300,17 +316,6 @@ static int64_t wait_deadline(struct thread *thread) {
     return deadline;
 }
 
-static void spare_remove_locked(struct thread *thread) {
-    if (thread->previous != NULL) {
-        thread->previous->next = thread->next;
-    } else {
-        sched.spares = thread->next;
-    }
-    if (thread->next != NULL) thread->next->previous = thread->previous;
-    spare_count_locked(-1);
-    thread_set_state(thread, THREAD_SPARE, THREAD_ACTIVE);
-}
-
 bool spares_are_many(void) { return atomic_load_relaxed(&sched.spare_hint) > SPARES_KEPT; }
 
 /* Off the list and told to end; false: there are no more than are to be kept. */
@@ -376,6 +381,43 @@ static void thread_uncount(struct thread *thread) {
     lock_release(&sched.lock);
 }
 
+/* An idle processor for a spare thread, or the one whose timers it keeps, unless somebody has taken the thread already. */
+static struct processor *take_for_itself(struct thread *thread) {
+    struct thread *waiter = NULL;
+    struct processor *processor = NULL;
+    lock_acquire(&sched.lock);
+    if (thread->watches != NULL) {
+        processor = idle_take_locked(thread->watches, &waiter);
+        waiter = NULL;
+    } else if (atomic_load_relaxed(&thread->state) == THREAD_SPARE &&
+               (processor = idle_take_locked(NULL, &waiter)) != NULL) {
+        spare_remove_locked(thread);
+    }
+    if (waiter != NULL) spare_put_locked(waiter);
+    lock_release(&sched.lock);
+    return processor;
+}
+
+/* Waits, on the parker or in the poller (POLL). True: the thread may have been handed a processor, or holds one: look. */
+static bool park(struct thread *thread) {
+    int64_t deadline_ns = wait_deadline(thread);
+    os_ready ready[POLL_BATCH];
+    unsigned count;
+    if (LIKELY(!poll_is_unwatched()) || !thread->is_listed || !poll_begin(thread, deadline_ns != INT64_MAX))
+        return thread_park(thread, deadline_ns);
+    bool token = poll_wait(thread, deadline_ns, ready, &count);
+    if (count != 0) {
+        struct processor *processor = atomic_swap_acq_rel(&thread->handed, NULL);
+        if (processor == NULL) processor = take_for_itself(thread);
+        if (processor != NULL) {
+            thread->is_listed = false;
+            thread_hold(thread, processor);
+        }
+        poll_publish(ready, count); /* to its own queue, if it has a processor */
+    }
+    return token || count != 0;
+}
+
 bool thread_wait_for_processor(struct thread *thread) {
     struct processor *processor = thread_processor(thread);
     if (thread->ends && !thread->is_home) {
@@ -394,6 +436,7 @@ bool thread_wait_for_processor(struct thread *thread) {
     }
     if (!thread->is_home && !thread->is_attached && thread->reserved == NULL && !thread->is_listed) join_spares(thread);
     for (;;) {
+        if (thread_processor(thread) != NULL) return true;
         processor = atomic_swap_acq_rel(&thread->handed, NULL);
         if (processor != NULL) {
             thread->is_listed = false;
@@ -401,7 +444,7 @@ bool thread_wait_for_processor(struct thread *thread) {
             return true;
         }
         if (has_to_end(thread) || atomic_load_relaxed(&thread->is_dismissed)) break;
-        if (thread_park(thread, wait_deadline(thread))) continue;
+        if (park(thread)) continue;
         if (take_watched(thread)) return true;
     }
     leave_lists(thread);

@@ -38,7 +38,7 @@ enum thread_state { THREAD_FREE, THREAD_SPARE, THREAD_WAITER, THREAD_BOUND, THRE
 enum left_kind { LEFT_NONE, LEFT_YIELD, LEFT_GUARDED, LEFT_PARK, LEFT_EXIT, LEFT_QUEUE };
 
 /* thread->parker. */
-enum { PARKER_EMPTY, PARKER_TOKEN, PARKER_SLEEPS };
+enum { PARKER_EMPTY, PARKER_TOKEN, PARKER_SLEEPS, PARKER_POLLS /* in the poller: io_poll.c */ };
 
 /* Why a thread should come by the scheduler. Advisory. */
 enum { ATTENTION_YIELD = 1, ATTENTION_PANIC = 2 /* the task has a panic pending */ };
@@ -82,7 +82,7 @@ struct thread {
 
     /* Line 2: written by others. */
     alignas(CACHE_LINE) _Atomic uint32_t attention;
-    _Atomic uint32_t parker; /* 0, 1: a token, 2: sleeps */
+    _Atomic uint32_t parker; /* PARKER_… */
     _Atomic(struct processor *) handed;
     _Atomic int64_t seen_call_ns; /* when the monitor first saw the call that it took the processor from */
 
