@@ -22,6 +22,7 @@
 #include "clock.h"
 #include "error.h"
 #include "memory.h"
+#include "os.h"
 #include "panic.h"
 
 int pintle_chan_new(pintle_chan **out, size_t item_bytes, size_t capacity) {
@@ -56,6 +57,7 @@ void pintle_chan_free(pintle_chan *c) {
     if (waiters_any(&c->receivers) || waiters_any(&c->senders)) {
         panic("pintle_chan_free: somebody waits in the channel: close it first");
     }
+    if (c->has_native) os_flag_close(c->native);
     memory_free_aligned(c);
 }
 
@@ -135,10 +137,14 @@ static inline void deliver(const struct chan_wake *wake, size_t item_bytes) {
 }
 
 int chan_send_locked(struct pintle_chan *c, const void *item, struct chan_wake *out_wake) {
-    return send_locked(c, item, out_wake);
+    int result = send_locked(c, item, out_wake);
+    chan_tell(c);
+    return result;
 }
 int chan_recv_locked(struct pintle_chan *c, void *out_item, struct chan_wake *out_wake) {
-    return recv_locked(c, out_item, out_wake);
+    int result = recv_locked(c, out_item, out_wake);
+    chan_tell(c);
+    return result;
 }
 void chan_deliver(const struct chan_wake *wake, size_t item_bytes) { deliver(wake, item_bytes); }
 
@@ -157,14 +163,16 @@ static COLD int wait_on_null(int64_t deadline_ns, const char *function) {
 }
 
 /* Waits in the queue of those that do the same; prepared and under the guard, which is released. */
-static inline int wait_turn(struct waiters *waiters, struct waiter *waiter, struct guard *guard, int64_t deadline_ns,
-                            const char *function) {
+static inline int wait_turn(struct pintle_chan *c, struct waiters *waiters, struct waiter *waiter, struct guard *guard,
+                            int64_t deadline_ns, const char *function) {
     enum wake_reason reason;
     waiters_push(waiters, waiter);
+    chan_tell(c);
     reason = wait_guarded(waiter, guard, function, deadline_ns, WAIT_CANCELABLE);
     if (LIKELY(reason == WAKE_EVENT)) return LIKELY(waiter->status == 0) ? 0 : closed_error(function);
     guard_acquire(guard);
     waiters_remove(waiters, waiter);
+    chan_tell(c);
     guard_release(guard);
     return wait_result(reason, deadline_ns, function);
 }
@@ -189,13 +197,14 @@ int pintle_chan_send(pintle_chan *c, const void *item, int64_t deadline_ns) {
         if (result != CHAN_WOULD_WAIT) break;
         if (waits) {
             waiter.item = (void *)(uintptr_t)item;
-            return wait_turn(&c->senders, &waiter, guard, deadline_ns, function);
+            return wait_turn(c, &c->senders, &waiter, guard, deadline_ns, function);
         }
         guard_release(guard); /* others were faster */
         if (deadline_ns == PINTLE_NOWAIT) return wait_result(WAKE_DEADLINE, deadline_ns, function);
         waits = true;
     }
     size_t item_bytes = c->item_bytes;
+    chan_tell(c);
     guard_release(guard);
     deliver(&wake, item_bytes);
     if (waits) wait_unprepare(&waiter.wait);
@@ -220,13 +229,14 @@ int pintle_chan_recv(pintle_chan *c, void *out_item, int64_t deadline_ns) {
         if (result != CHAN_WOULD_WAIT) break;
         if (waits) {
             waiter.item = out_item;
-            return wait_turn(&c->receivers, &waiter, guard, deadline_ns, function);
+            return wait_turn(c, &c->receivers, &waiter, guard, deadline_ns, function);
         }
         guard_release(guard); /* others were faster */
         if (deadline_ns == PINTLE_NOWAIT) return wait_result(WAKE_DEADLINE, deadline_ns, function);
         waits = true;
     }
     size_t item_bytes = c->item_bytes;
+    chan_tell(c);
     guard_release(guard);
     deliver(&wake, item_bytes);
     if (waits) wait_unprepare(&waiter.wait);
@@ -247,6 +257,7 @@ int pintle_chan_close(pintle_chan *c) {
     receivers = waiters_claim_all(&c->receivers, PINTLE_ECLOSED);
     senders = waiters_claim_all(&c->senders, PINTLE_ECLOSED);
     atomic_store_release(&c->closed, true);
+    chan_tell(c);
     guard_release(guard);
     for (struct waiter *waiter = receivers; waiter != NULL; waiter = waiter->next) {
         if (waiter->item != NULL) memset(waiter->item, 0, item_bytes);

@@ -16,7 +16,16 @@ struct pintle_chan {
     size_t item_bytes, capacity;
     _Atomic uint32_t references;
     char *slots;
+    /* Under the guard. */
+    bool has_native, native_is_set;
+    intptr_t native; /* chan_native.c */
 };
+
+/* Under the guard, after anything that chan_may_recv depends on has changed. */
+COLD void chan_tell_native(struct pintle_chan *c);
+static inline void chan_tell(struct pintle_chan *c) {
+    if (UNLIKELY(c->has_native)) chan_tell_native(c);
+}
 
 /* Whether a send, a receive could go on now: a hint. */
 static inline bool chan_may_send(const struct pintle_chan *c) {

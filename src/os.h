@@ -74,6 +74,12 @@ bool os_watch_is_used_up(void);
 /* What such an object is called: "descriptor", "handle". */
 extern const char os_watch_name[];
 
+/* ---- A flag that foreign loops can wait for: an event's handle, an eventfd ----
+ * Ready for reading while it is set. set keeps errno and the last error, and sets what is not set only. */
+int os_flag_make(intptr_t *out_flag);
+void os_flag_close(intptr_t flag);
+void os_flag_set(intptr_t flag, bool is_set);
+
 /* ---- Memory ---- */
 
 /* Address space, readable and writable only where committed (POSIX: committed by touch). NULL: none left.

@@ -14,7 +14,9 @@
 #include "error.h"
 #include "memory.h"
 #include "scheduler.h"
+#include "select.h"
 #include "user_timer.h"
+#include "watch.h"
 
 enum { CASES_ON_STACK = 16, NOT_SERVED = 1 };
 
@@ -35,7 +37,7 @@ static struct processor *own_processor(void) {
     return thread_processor(thread);
 }
 
-static uint32_t below(uint32_t limit) {
+uint32_t select_chance(uint32_t limit) {
     struct processor *processor;
     uint32_t random;
     if (limit == 1) return 0;
@@ -63,18 +65,25 @@ void pintle_select_seed(uint32_t seed) {
 
 static _Atomic uint32_t *event_word(const pintle_event *event) { return (_Atomic uint32_t *)(uintptr_t)&event->set; }
 
+/* Armed, and seen since. */
+static bool watch_is_seen(const pintle_case *c) {
+    return atomic_load_acquire(&((struct watch *)c->on)->seen) != (uint32_t)(uintptr_t)c->item;
+}
+
 /* True: it can run; without the guard, a hint. */
 static inline bool may_run(const pintle_case *c) {
     if (c->on == NULL) return false;
     if (c->op == PINTLE_CASE_RECV) return chan_may_recv(c->on);
     if (c->op == PINTLE_CASE_SEND) return chan_may_send(c->on);
     if (c->op == PINTLE_CASE_TIMER) return user_timer_is_due(c->on);
+    if (c->op == CASE_WATCH) return watch_is_seen(c);
     return atomic_load_acquire(event_word(c->on)) != 0;
 }
 
 static inline struct waiters *queue_of(const pintle_case *c) {
     if (c->op == PINTLE_CASE_EVENT) return WAITERS_OF(((pintle_event *)c->on)->waiters);
     if (c->op == PINTLE_CASE_TIMER) return &((struct pintle_timer *)c->on)->waiters;
+    if (c->op == CASE_WATCH) return &((struct watch *)c->on)->waiters;
     struct pintle_chan *chan = c->on;
     return c->op == PINTLE_CASE_RECV ? &chan->receivers : &chan->senders;
 }
@@ -93,6 +102,8 @@ static bool run_locked(pintle_case *c, struct chan_wake *out_wake) {
         status = chan_send_locked(c->on, c->item, out_wake);
     } else if (c->op == PINTLE_CASE_TIMER) {
         if (!user_timer_receive_locked(c->on, c->item)) status = CHAN_WOULD_WAIT;
+    } else if (c->op == CASE_WATCH) {
+        if (!watch_is_seen(c)) status = CHAN_WOULD_WAIT;
     } else if (atomic_load_acquire(event_word(c->on)) == 0) {
         status = CHAN_WOULD_WAIT;
     }
@@ -107,21 +118,25 @@ static size_t pick(const pintle_case *cases, size_t n) {
     size_t i;
     for (i = 0; i < n; i++) count += may_run(&cases[i]);
     if (count == 0) return n;
-    chosen = below(count);
+    chosen = select_chance(count);
     for (i = 0; i < n; i++) {
         if (may_run(&cases[i]) && chosen-- == 0) break;
     }
     return i; /* n: some have gone meanwhile */
 }
 
-static int check_cases(const pintle_case *cases, size_t n) {
+/* *out_watched: there are descriptors or handles among them. */
+static int check_cases(const pintle_case *cases, size_t n, bool *out_watched) {
+    *out_watched = false;
     if (n > INT_MAX || (cases == NULL && n != 0))
         return error_set(PINTLE_EINVAL, 0, "%s: no cases, or too many", function);
     for (size_t i = 0; i < n; i++) {
-        if (cases[i].op < PINTLE_CASE_SEND || cases[i].op > PINTLE_CASE_TIMER) {
-            return error_set(PINTLE_EINVAL, 0, "%s: case %zu has op %u: use pintle_case_send, _recv, _event or _timer",
+        if (cases[i].op < PINTLE_CASE_SEND || cases[i].op > PINTLE_CASE_FD) {
+            return error_set(PINTLE_EINVAL, 0,
+                             "%s: case %zu has op %u: use pintle_case_send, _recv, _event, _timer, _handle or _fd",
                              function, i, cases[i].op);
         }
+        *out_watched |= cases[i].op >= PINTLE_CASE_HANDLE && cases[i].on != NULL;
         if (cases[i].op == PINTLE_CASE_SEND && cases[i].on != NULL && cases[i].item == NULL &&
             item_bytes_of(&cases[i]) != 0) {
             return error_set(PINTLE_EINVAL, 0, "%s: case %zu sends a NULL item", function, i);
@@ -187,6 +202,7 @@ static int wait_for_one(pintle_case *cases, struct place *places, size_t n, int6
         waiter->guarded = false;
         waiter->item = cases[i].item;
         waiters_push(queue_of(&cases[i]), waiter);
+        if (cases[i].op == PINTLE_CASE_SEND) chan_tell(cases[i].on);
     }
     release_all(places, n);
     if (result != 0) return result;
@@ -200,6 +216,7 @@ static int wait_for_one(pintle_case *cases, struct place *places, size_t n, int6
         struct guard *guard = guard_of(cases[i].on);
         guard_acquire(guard);
         waiters_remove(queue_of(&cases[i]), &places[i].waiter);
+        if (cases[i].op == PINTLE_CASE_SEND) chan_tell(cases[i].on);
         guard_release(guard);
     }
     return reason == WAKE_EVENT ? (int)served : nothing_ran(reason, deadline_ns);
@@ -223,28 +240,34 @@ static int select_locked(pintle_case *cases, struct place *places, size_t n, int
     return nothing_ran(WAKE_DEADLINE, deadline_ns);
 }
 
-int pintle_select(pintle_case *cases, size_t n, int64_t deadline_ns) {
+bool select_try(pintle_case *c) {
+    struct guard *guard = guard_of(c->on);
+    size_t item_bytes = item_bytes_of(c);
+    struct chan_wake wake;
+    if (!may_run(c)) return false;
+    guard_acquire(guard);
+    bool ran = run_locked(c, &wake);
+    guard_release(guard);
+    if (LIKELY(ran)) chan_deliver(&wake, item_bytes);
+    return ran;
+}
+
+int select_cases(pintle_case *cases, size_t n, int64_t deadline_ns) {
     struct place few[CASES_ON_STACK], *places = few;
-    size_t i;
-    int result = deadline_check(deadline_ns, function);
-    if (UNLIKELY(result != 0) || UNLIKELY((result = check_cases(cases, n)) != 0)) return result;
-    i = pick(cases, n);
-    if (LIKELY(i < n)) {
-        struct guard *guard = guard_of(cases[i].on);
-        size_t item_bytes = item_bytes_of(&cases[i]);
-        struct chan_wake wake;
-        guard_acquire(guard);
-        bool ran = run_locked(&cases[i], &wake);
-        guard_release(guard);
-        if (LIKELY(ran)) {
-            chan_deliver(&wake, item_bytes);
-            return (int)i;
-        }
-    }
+    size_t i = pick(cases, n);
+    int result;
+    if (LIKELY(i < n) && LIKELY(select_try(&cases[i]))) return (int)i;
     if (n > CASES_ON_STACK && (places = memory_alloc(n * sizeof *places)) == NULL) {
         return error_set(PINTLE_ENOMEM, 0, "%s: no memory for %zu cases", function, n);
     }
     result = select_locked(cases, places, n, deadline_ns);
     if (places != few) memory_free(places);
     return result;
+}
+
+int pintle_select(pintle_case *cases, size_t n, int64_t deadline_ns) {
+    bool is_watched;
+    int result = deadline_check(deadline_ns, function);
+    if (UNLIKELY(result != 0) || UNLIKELY((result = check_cases(cases, n, &is_watched)) != 0)) return result;
+    return UNLIKELY(is_watched) ? select_watched(cases, n, deadline_ns) : select_cases(cases, n, deadline_ns);
 }

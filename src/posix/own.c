@@ -1,6 +1,7 @@
 /* own.c (POSIX): waiting for what the program owns itself: descriptors. Handles are Windows'. See watch.c.
  * Threads: any. Locks: none of its own. Tests: tests/api/test_wait_fd.c. */
 #include "error.h"
+#include "pintle/chan.h"
 #include "pintle/io.h"
 #include "watch.h"
 
@@ -13,4 +14,9 @@ int pintle_wait_fd(int fd, unsigned events, int64_t deadline_ns) {
 int pintle_wait_handle(void *handle, int64_t deadline_ns) {
     (void)handle, (void)deadline_ns;
     return error_set(PINTLE_ENOTSUP, 0, "pintle_wait_handle: handles are Windows': use pintle_wait_fd");
+}
+
+int pintle_select_messages(pintle_case *cases, size_t n, int64_t deadline_ns, unsigned wake_mask) {
+    (void)cases, (void)n, (void)deadline_ns, (void)wake_mask;
+    return error_set(PINTLE_ENOTSUP, 0, "pintle_select_messages: messages are Windows': use pintle_select");
 }
