@@ -33,8 +33,10 @@ static uint64_t beat_of(const struct processor *processor, struct thread *thread
 
 /* ---- To the pool ---- */
 
-static void ask_back(struct processor *lent) {
+/* Of a processor that is lent: in the pool nothing is asked. */
+static void ask_back_locked(struct processor *lent) {
     struct thread *thread = atomic_load_relaxed(&lent->thread);
+    CHECK(lent->lender != NULL);
     atomic_store_relaxed(&lent->recall, 1);
     if (thread != NULL) thread_ask(thread, ATTENTION_YIELD);
 }
@@ -42,7 +44,7 @@ static void ask_back(struct processor *lent) {
 void lend_end_locked(struct processor *lent) {
     struct processor *lender = lent->lender;
     if (lender->loan == lent) lender->loan = NULL;
-    if (lent->loan != NULL) ask_back(lent->loan); /* a lender that goes to the pool ends its own loan */
+    if (lent->loan != NULL) ask_back_locked(lent->loan); /* a lender that goes to the pool ends its own loan */
     lent->loan = NULL;
     lent->lender = NULL;
     atomic_store_relaxed(&lent->borrower, NULL);
@@ -99,7 +101,9 @@ static struct processor *lend_locked(struct processor *lender, bool computes, st
 /* E is in a call, or in task code: take it back. */
 static void recall(struct processor *lent, struct thread *thread) {
     uint64_t word = thread != NULL ? atomic_load_acquire(&thread->call) : CALL_OUT;
-    ask_back(lent);
+    lock_acquire(&sched.lock);
+    if (lent->lender != NULL) ask_back_locked(lent); /* else it has just gone back by itself */
+    lock_release(&sched.lock);
     if (call_state(word) != CALL_IN || thread_processor(thread) != lent) return;
     atomic_store_relaxed(&thread->seen_call_ns, os_now_ns()); /* not for having blocked */
     if (!atomic_cas_acq_rel(&thread->call, &word, (word & ~(uint64_t)CALL_STATE_MASK) | CALL_TAKEN)) return;

@@ -124,7 +124,8 @@ static bool retake(struct processor *processor, struct thread *thread, int64_t n
 
 static void check_slice(struct processor *processor, struct thread *thread, int64_t now, bool work) {
     uint64_t slices = atomic_load_relaxed(&processor->slices);
-    if (slices != processor->seen_slices) {
+    /* A thread that was handed the processor and has not come for it yet, on a busy machine, uses up nobody's slice. */
+    if (slices != processor->seen_slices || thread_processor(thread) != processor) {
         processor->seen_slices = slices;
         processor->seen_slices_ns = now;
     } else if (work && now - processor->seen_slices_ns >= SLICE_NS) {

@@ -24,7 +24,8 @@ static const char *entry_of(const struct pintle_thunk *thunk) {
 }
 
 static bool is_of_table(const struct pintle_thunk *thunk) {
-    return thunk >= thunk_table && thunk < thunk_table + THUNKS_MOST;
+    uintptr_t offset = (uintptr_t)thunk - (uintptr_t)thunk_table; /* as a number: it may point anywhere */
+    return offset < THUNKS_MOST * sizeof *thunk && offset % sizeof *thunk == 0;
 }
 
 static bool has_inside(struct thread *thread, void *thunk) {
