@@ -117,12 +117,13 @@ typedef struct doing {
     pintle_event event;
     pintle_task *server;
     uint64_t thread;
-    unsigned steps, spawned;
+    unsigned steps;
+    atomic_uint spawned;
     int wrong;
 } doing;
 #define EXPECT(d, condition) ((condition) ? (void)0 : (void)((d)->wrong = __LINE__))
 
-static void count_spawned(void *arg) { ((doing *)arg)->spawned++; }
+static void count_spawned(void *arg) { atomic_fetch_add(&((doing *)arg)->spawned, 1); }
 static void set_event(void *arg) {
     doing *d = arg;
     EXPECT(d, helper_thread_id() != d->thread); /* that one waits with its task */

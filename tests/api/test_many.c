@@ -7,13 +7,16 @@
 #endif
 
 /* Linux: a million. Under Wine each stack with a guard of its own takes two of the 65,530 mappings that the kernel allows
- * a process, so 100,000 show that there is another way. A sanitizer takes many times the memory. */
-#if defined(PINTLE_SANITIZE)
-enum { MANY = 20000, MOST_BYTES = INT32_MAX };
+ * a process, so 100,000 show that there is another way. A sanitizer takes many times the memory, and for
+ * each task under ThreadSanitizer mappings of its own. */
+#if defined(PINTLE_SANITIZE_THREAD)
+enum { MANY = 3000, DIGGERS = 3000, MOST_BYTES = INT32_MAX };
+#elif defined(PINTLE_SANITIZE)
+enum { MANY = 20000, DIGGERS = 20000, MOST_BYTES = INT32_MAX };
 #elif defined(_WIN32)
-enum { MANY = 100000, MOST_BYTES = 8900 };
+enum { MANY = 100000, DIGGERS = 20000, MOST_BYTES = 8900 };
 #else
-enum { MANY = 1000000, MOST_BYTES = 4450 };
+enum { MANY = 1000000, DIGGERS = 20000, MOST_BYTES = 4450 };
 #endif
 
 static uint64_t resident_bytes(void) {
@@ -106,8 +109,6 @@ static void digger(void *arg) {
         if (above == id && pintle_task_id(pintle_self()) == id) atomic_fetch_add(&d->good, 1);
     }
 }
-
-enum { DIGGERS = 20000 };
 
 static int dig_main(void *arg) {
     dig *d = arg;
