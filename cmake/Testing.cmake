@@ -30,3 +30,16 @@ if(CMAKE_CROSSCOMPILING)
     add_test(NAME wine.start COMMAND ${CMAKE_CROSSCOMPILING_EMULATOR} --start)
     set_tests_properties(wine.start PROPERTIES FIXTURES_SETUP wine TIMEOUT 120 LABELS wine)
 endif()
+
+# Tests that install services have a Wine prefix of their own, where nothing else asks its service manager.
+function(pintle_test_in_services_prefix name)
+    if(CMAKE_CROSSCOMPILING)
+        set_tests_properties(${name} PROPERTIES FIXTURES_REQUIRED wine_services
+            ENVIRONMENT_MODIFICATION "PINTLE_WINEPREFIX=set:${PROJECT_BINARY_DIR}/../wine-services")
+    endif()
+endfunction()
+if(CMAKE_CROSSCOMPILING)
+    add_test(NAME wine.start_services COMMAND ${CMAKE_CROSSCOMPILING_EMULATOR} --start)
+    set_tests_properties(wine.start_services PROPERTIES FIXTURES_SETUP wine_services FIXTURES_REQUIRED wine TIMEOUT 120
+        LABELS wine ENVIRONMENT_MODIFICATION "PINTLE_WINEPREFIX=set:${PROJECT_BINARY_DIR}/../wine-services")
+endif()

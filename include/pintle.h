@@ -16,6 +16,7 @@
 #include "pintle/errno.h"
 #include "pintle/io.h"
 #include "pintle/runtime.h"
+#include "pintle/service.h"
 #include "pintle/task.h"
 #include "pintle/call.h"
 #include "pintle/chan.h"
