@@ -1,7 +1,7 @@
 /* fault.c: what becomes of a fault, and how it is told. fault.h explains; what the system needs is in src/<os>/fault.c.
  *
- * A fault may be one of the heap's: panics that are made of faults come from a few that are at hand, and only when these
- * are in use from the heap.
+ * A fault may be one of the heap's: panics that are made of faults come from a few that are at hand, and when these are in
+ * use straight from the system.
  * Threads: the one that it happened on. Locks: none of ours. Order: none. Tests: tests/death/test_fault.c,
  * tests/api/test_fault.c. */
 #include "fault.h"
@@ -54,7 +54,7 @@ static void tell(struct panic *panic, const struct fault *fault, const struct th
 
 void fault_report(const struct fault *fault) {
     struct thread *thread = thread_self();
-    struct panic panic = {.is_lent = false};
+    struct panic panic = {.from = PANIC_FROM_HEAP}; /* never freed */
     tell(&panic, fault, thread, thread->task);
     panic_report(&panic, PINTLE_REPORT_FAULT);
 }
@@ -63,7 +63,7 @@ struct panic *fault_panic(const struct fault *fault) {
     struct thread *thread = thread_self();
     struct panic *panic;
     if (fault->is_overflow || (sched.options.flags & PINTLE_FAULTS_PANIC) == 0) return NULL;
-    panic = panic_take_lent();
+    panic = panic_take();
     if (panic == NULL) return NULL;
     tell(panic, fault, thread, thread->task);
     panic_end_unless_stopped(panic, thread->task);
@@ -78,7 +78,7 @@ void fault_raise(struct panic *panic) {
 void fault_panic_now(const struct fault *fault, const char *text) {
     struct thread *thread = thread_self();
     struct panic *panic_of_fault;
-    if (thread == NULL || thread->task == NULL || (panic_of_fault = panic_take_lent()) == NULL) panic("%s", text);
+    if (thread == NULL || thread->task == NULL || (panic_of_fault = panic_take()) == NULL) panic("%s", text);
     tell(panic_of_fault, fault, thread, thread->task);
     snprintf(panic_of_fault->info.text, sizeof panic_of_fault->info.text, "%s", text);
     panic_go(panic_of_fault, thread, thread->task);

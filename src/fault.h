@@ -9,8 +9,8 @@
  *   anywhere else               Windows: nobody                       not ours: what was there before has it
  * Foreign code's own handlers come first: on Windows because ours are in frames further out; on POSIX because whoever
  * registered a handler before us is asked before there is a report.
- * Threads: the one that it happened on. On POSIX in a signal handler, on its own stack: no heap (but for a panic beyond
- * those at hand). Locks: none of ours; the loader's, for names. Tests: tests/death/test_fault.c, tests/api/test_fault.c. */
+ * Threads: the one that it happened on. On POSIX in a signal handler, on its own stack: no heap.
+ * Locks: none of ours; the loader's, for names. Tests: tests/death/test_fault.c, tests/api/test_fault.c. */
 #ifndef PINTLE_SRC_FAULT_H
 #define PINTLE_SRC_FAULT_H
 

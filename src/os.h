@@ -100,6 +100,9 @@ int os_stacks_prepare(void *base, size_t bytes, size_t top_bytes, uint32_t alrea
  * stack is as before. *inout_limit: the lowest committed address before and after. Nobody uses the stack meanwhile. */
 int os_stack_trim(void *base, size_t bytes, size_t top_bytes, void **inout_limit);
 size_t os_page_bytes(void);
+/* Memory straight from the system, a page or more, zeroed: for where the heap is not to be trusted. NULL: none left. */
+void *os_pages_new(size_t bytes);
+void os_pages_free(void *pages, size_t bytes);
 /* What the system keeps of a stack for whoever handles its overflow, on threads and tasks alike, so that a switch seldom
  * has to write it. Exception dispatch alone takes up to 12 KB (AMX registers). */
 enum { OS_STACK_GUARANTEE_BYTES = 16 << 10 };
@@ -136,10 +139,12 @@ void os_thread_stack(os_stack_bounds *out_bounds);
 bool os_thread_stack_again(os_stack_bounds *inout_bounds);
 
 /* A stack on which the system tells the calling thread of a fault, where the system needs one; between begin and end, unless
- * the thread has one already. The memory is kept for the next thread, until free, which may come from any. */
+ * the thread has a larger one already. The memory is kept for the next thread, until free, which may come from any. */
 typedef struct os_fault_stack {
     void *memory;
     bool is_set;
+    void *before; /* the thread's own; NULL: none */
+    size_t before_bytes;
 } os_fault_stack;
 void os_fault_stack_begin(os_fault_stack *stack);
 void os_fault_stack_end(os_fault_stack *stack);

@@ -113,7 +113,7 @@ static struct panic *take_lent(void) {
     for (unsigned i = 0; i < PANICS_LENT; i++) {
         uint32_t unused = 0;
         if (atomic_cas_acq_rel(&lent_used[i], &unused, 1)) {
-            lent[i].is_lent = true;
+            lent[i].from = PANIC_LENT;
             return &lent[i];
         }
     }
@@ -122,23 +122,29 @@ static struct panic *take_lent(void) {
 
 static struct panic *from_heap(void) {
     struct panic *panic = memory_alloc(sizeof *panic);
-    if (panic != NULL) panic->is_lent = false;
+    if (panic != NULL) panic->from = PANIC_FROM_HEAP;
     return panic;
 }
 
-struct panic *panic_take_lent(void) {
+struct panic *panic_take(void) {
     struct panic *panic = take_lent();
-    return panic != NULL ? panic : from_heap();
+    if (panic != NULL || (panic = os_pages_new(sizeof *panic)) == NULL) return panic;
+    panic->from = PANIC_FROM_PAGES;
+    return panic;
+}
+
+static void panic_free_one(struct panic *panic) {
+    switch (panic->from) {
+    case PANIC_LENT: atomic_store_release(&lent_used[panic - lent], 0); break;
+    case PANIC_FROM_PAGES: os_pages_free(panic, sizeof *panic); break;
+    default: memory_free(panic);
+    }
 }
 
 void panic_free(struct panic *panic) {
     while (panic != NULL) {
         struct panic *before = panic->replaced;
-        if (panic->is_lent) {
-            atomic_store_release(&lent_used[panic - lent], 0);
-        } else {
-            memory_free(panic);
-        }
+        panic_free_one(panic);
         panic = before;
     }
 }
@@ -158,9 +164,9 @@ static void note_calls(struct panic *panic, const struct thread *thread, const s
 }
 
 void panic_init(struct panic *panic, const struct thread *thread, const struct pintle_task *task, const void *sp) {
-    bool is_lent = panic->is_lent;
+    uint8_t from = panic->from;
     memset(panic, 0, sizeof *panic);
-    panic->is_lent = is_lent;
+    panic->from = from;
     panic->info.task_id = task->id;
     memcpy(panic->info.task_name, task->name, sizeof task->name);
     panic->spawned_at = task->spawned_at;

@@ -7,6 +7,8 @@
 
 enum { PANIC_FRAMES_MOST = 32, PANIC_CALLS_MOST = 8, PANICS_LENT = 16 };
 
+enum panic_from { PANIC_FROM_HEAP, PANIC_LENT, PANIC_FROM_PAGES };
+
 /* A panic on its way out (scope.c). */
 struct panic {
     pintle_panic_info info;
@@ -14,7 +16,7 @@ struct panic {
     void *spawned_at;
     uint32_t pins_user;
     bool in_call;
-    bool is_lent; /* not from the heap: panic_take_lent */
+    uint8_t from; /* enum panic_from: whose memory it is */
     unsigned frame_count, call_count;
     void *frames[PANIC_FRAMES_MOST]; /* where it was raised, innermost first */
     void *calls[PANIC_CALLS_MOST];   /* the functions whose calls it was inside, innermost first */
@@ -28,8 +30,8 @@ NORETURN COLD void panic_raise(struct panic *panic);
 struct thread;
 struct pintle_task;
 void panic_init(struct panic *panic, const struct thread *thread, const struct pintle_task *task, const void *sp);
-/* One that is at hand, or from the heap; NULL: none left. */
-struct panic *panic_take_lent(void);
+/* One for which the heap is not asked; NULL: none left. */
+struct panic *panic_take(void);
 /* kind: PINTLE_REPORT_… */
 void panic_report(const struct panic *panic, int kind);
 /* If nothing on the way could stop it: a report, and status 2. */

@@ -262,6 +262,7 @@ static void remove_ours(unsigned i) {
     sigaction(number, NULL, &now);
     if (is_ours(&now)) {
         sigaction(number, &faults.signals[i].before, NULL);
+        faults.signals[i].is_beneath = false;
     } else if (is_function(&now)) {
         faults.signals[i].is_beneath = true;
         stay_loaded();

@@ -1,5 +1,5 @@
 /* fault_stack.c (POSIX): the stack on which a thread's signal handlers run.
- * Threads: the thread's own. Locks: none. Order: none. Invariants: a thread that has one of others keeps it.
+ * Threads: the thread's own. Locks: none. Order: none. Invariants: a thread gets back what it had.
  * Tests: tests/posix/test_fault_posix.c. */
 #define _GNU_SOURCE 1 /* sigaltstack, _SC_MINSIGSTKSZ */
 #include <signal.h>
@@ -19,6 +19,7 @@ static size_t stack_bytes(void) {
 
 void os_fault_stack_begin(os_fault_stack *stack) {
     stack_t ours = {.ss_size = stack_bytes()}, before;
+    bool has_one;
     if (stack->memory == NULL) {
         void *memory = fail_now(FAIL_RESERVE) ? MAP_FAILED
                                               : mmap(NULL, ours.ss_size, PROT_READ | PROT_WRITE,
@@ -28,12 +29,20 @@ void os_fault_stack_begin(os_fault_stack *stack) {
     }
     ours.ss_sp = stack->memory;
     if (sigaltstack(&ours, &before) != 0) return; /* on such a stack right now */
-    stack->is_set = (before.ss_flags & SS_DISABLE) != 0;
-    if (!stack->is_set) sigaltstack(&before, NULL);
+    has_one = (before.ss_flags & SS_DISABLE) == 0;
+    if (has_one && before.ss_size >= ours.ss_size) {
+        sigaltstack(&before, NULL);
+        return;
+    }
+    stack->is_set = true;
+    stack->before = has_one ? before.ss_sp : NULL;
+    stack->before_bytes = before.ss_size;
 }
 
 void os_fault_stack_end(os_fault_stack *stack) {
-    if (stack->is_set) sigaltstack(&(stack_t){.ss_flags = SS_DISABLE}, NULL);
+    stack_t before = {
+        .ss_sp = stack->before, .ss_size = stack->before_bytes, .ss_flags = stack->before == NULL ? SS_DISABLE : 0};
+    if (stack->is_set) sigaltstack(&before, NULL);
     stack->is_set = false;
 }
 

@@ -54,6 +54,10 @@ void *os_reserve(size_t bytes) {
 
 void os_release(void *base, size_t bytes) { munmap(base, bytes); }
 
+void *os_pages_new(size_t bytes) { return fail_now(FAIL_RESERVE) ? NULL : map(bytes); }
+
+void os_pages_free(void *pages, size_t bytes) { munmap(pages, bytes); }
+
 /* Returns 0 or errno. EINVAL of the marker is an older kernel, or locked memory: no markers from now on. */
 static int guard_install(void *page, size_t page_bytes) {
     if (!atomic_load_relaxed(&guard_markers_missing)) {

@@ -39,7 +39,7 @@ static bool name_in_file(const struct link_map *map, const char *at, char *out_n
 
 /* The loader's lock is taken, for a moment, by whoever has it not already. */
 void os_symbol(const void *address, bool is_return, char *out_text, size_t text_bytes) {
-    const char *at = (const char *)address - is_return; /* what called may end with the call */
+    const char *at = (const char *)((uintptr_t)address - is_return); /* what called may end with the call */
     struct link_map *map = NULL;
     Dl_info info;
     const char *module;

@@ -31,6 +31,12 @@ void os_release(void *base, size_t bytes) {
     VirtualFree(base, 0, MEM_RELEASE);
 }
 
+void *os_pages_new(size_t bytes) {
+    return fail_now(FAIL_RESERVE) ? NULL : VirtualAlloc(NULL, bytes, MEM_RESERVE | MEM_COMMIT, PAGE_READWRITE);
+}
+
+void os_pages_free(void *pages, size_t bytes) { os_release(pages, bytes); }
+
 int os_stack_prepare(void *base, size_t bytes, size_t top_bytes, void **out_limit) {
     size_t page_bytes = os_page_bytes();
     size_t committed_bytes = (top_bytes + page_bytes - 1) / page_bytes * page_bytes;

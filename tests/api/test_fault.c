@@ -30,7 +30,7 @@ static int kinds_main(void *arg) {
 CASE(faults_of_a_task_are_panics_that_protect_stops) { run_faulting(kinds_main, 1); }
 
 /* Through a pointer that is no function's. */
-static void jumps(void *where) { ((void (*)(void))where)(); }
+FAULTY void jumps(void *where) { ((void (*)(void))where)(); }
 static int jump_main(void *arg) {
     pintle_panic_info info = protect(jumps, arg);
     EXPECT(info.os_code == (uint32_t)CODE_ACCESS && info.address == arg);

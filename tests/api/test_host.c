@@ -247,7 +247,7 @@ CASE_TIMEOUT(two_copies_run_at_the_same_time_and_call_each_other, 60) {
 }
 
 /* The one that began first ends first: its handlers are below the other's, which go on to them, and stay with its code. */
-CASE(two_copies_whose_faults_are_panics_end_in_either_order) {
+static void two_copies_end_in_either_order(void) {
     for (int i = 0; i < 4; i++) {
         library a, b;
         ck_assert(library_load(&a, "host_a"));
@@ -262,4 +262,15 @@ CASE(two_copies_whose_faults_are_panics_end_in_either_order) {
         ck_assert_int_eq((i % 2 == 0 ? b : a).host->stop(INT64_MAX), 0);
         library_unload(i % 2 == 0 ? &b : &a, i % 2 == 0 ? "host_b" : "host_a");
     }
+}
+
+CASE(two_copies_whose_faults_are_panics_end_in_either_order) {
+    two_copies_end_in_either_order();
+#if !defined(_WIN32)
+    /* And above a handler of the program's. */
+    struct sigaction ours = {.sa_handler = note_signal}, before;
+    sigaction(SIGSEGV, &ours, &before);
+    two_copies_end_in_either_order();
+    sigaction(SIGSEGV, &before, NULL);
+#endif
 }

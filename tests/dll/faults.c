@@ -16,20 +16,23 @@
 
 #pragma GCC diagnostic ignored "-Wmissing-prototypes" /* nobody includes these: they are found by name */
 
+/* The sanitizers would find these first. */
+#define FAULTY __attribute__((noinline, no_sanitize("address", "thread", "undefined")))
+
 typedef uintptr_t word;
 typedef word function_of_word(word);
 
-__attribute__((noinline)) EXPORT word faults_write(volatile int *where) {
+FAULTY EXPORT word faults_write(volatile int *where) {
     *where = 1;
     return 1;
 }
-EXPORT word faults_divide(word value, word by) {
+FAULTY EXPORT word faults_divide(word value, word by) {
     volatile word divisor = by;
     return value / divisor;
 }
-EXPORT word faults_illegal(void) { __builtin_trap(); }
+FAULTY EXPORT word faults_illegal(void) { __builtin_trap(); }
 
-__attribute__((noinline)) static word recurse(word depth) {
+FAULTY static word recurse(word depth) {
     volatile unsigned char frame[1024];
     frame[0] = (unsigned char)depth;
     return depth == 0 ? 0 : recurse(depth - 1) + frame[0];
@@ -45,7 +48,7 @@ EXPORT word faults_after(function_of_word *function, word value) {
 EXPORT word faults_apply(function_of_word *function, word value) { return function(value) + 1; }
 
 /* Leaves the floating-point control words and the direction flag as no caller wants them, and faults. */
-EXPORT word faults_disordered(void) {
+FAULTY EXPORT word faults_disordered(void) {
     unsigned rounding_up = 0x5f80;
     unsigned short x87 = 0x0b7f;
     __asm__ volatile("ldmxcsr %0\n\tfldcw %1\n\tfld1\n\tfld1\n\tfld1\n\tfld1\n\tfld1\n\tfld1\n\tfld1\n\tfld1\n\tstd\n\t"
