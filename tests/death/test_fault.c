@@ -219,7 +219,7 @@ CASE(stack_overflow_in_a_callback_is_told) {
 /* On the thread's own stack, by a DLL: on a thread of the runtime's, the first one's stack may have no end. */
 static void overflows_in_dll(void *arg) {
     (void)arg;
-    call_of_dll("faults_recurse", (uintptr_t)1 << 40, 0);
+    call_of_dll("faults_recurse", 1u << 30, 0);
 }
 CHILD(overflow_in_dll) { run_plain(overflows_in_dll); }
 CASE(stack_overflow_in_a_dll_is_told_as_inside_its_call) {

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../support/deep.h"
+
 #if defined(_WIN32)
 #include <windows.h>
 #define EXPORT __declspec(dllexport)
@@ -32,12 +34,8 @@ FAULTY EXPORT word faults_divide(word value, word by) {
 }
 FAULTY EXPORT word faults_illegal(void) { __builtin_trap(); }
 
-FAULTY static word recurse(word depth) {
-    volatile unsigned char frame[1024];
-    frame[0] = (unsigned char)depth;
-    return depth == 0 ? 0 : recurse(depth - 1) + frame[0];
-}
-EXPORT word faults_recurse(word depth) { return recurse(depth); }
+/* So many KB of the stack. */
+EXPORT word faults_recurse(word kilobytes) { return deep_recurse((unsigned)kilobytes); }
 
 /* Calls back, then faults. */
 EXPORT word faults_after(function_of_word *function, word value) {
