@@ -21,6 +21,7 @@ struct bench_row {
 
 /* Tables that end with a NULL name. */
 extern const struct bench_row bench_rows_call[];     /* rows_call.c */
+extern const struct bench_row bench_rows_callback[]; /* rows_callback.c */
 extern const struct bench_row bench_rows_task[];     /* rows_task.c */
 extern const struct bench_row bench_rows_block[];    /* rows_block.c */
 extern const struct bench_row bench_rows_chan[];     /* rows_chan.c */
@@ -28,6 +29,10 @@ extern const struct bench_row bench_rows_platform[]; /* rows_win.c, rows_posix.c
 
 /* A foreign call that sleeps, as a program would make it: pintle_call on POSIX, pintle_syscall of Sleep on Windows. */
 void bench_block(unsigned milliseconds);
+/* A foreign call that calls the code of a thunk of one word back, once. */
+void bench_call_back(void *code);
+/* Runs fn(arg) on a new thread of the system, and waits for its end. */
+void bench_on_new_thread(void (*fn)(void *), void *arg);
 /* The memory that this process has now. */
 unsigned long long bench_resident_bytes(void);
 

@@ -56,6 +56,35 @@ static void syscall15_plain(const struct plan *plan, double *out_ns) {
 
 void bench_block(unsigned milliseconds) { pintle_syscall((void *)(uintptr_t)Sleep, 1, milliseconds, 0, 0); }
 
+void bench_call_back(void *code) {
+    static void *back;
+    if (back == NULL) back = find_noop("noop_back");
+    pintle_syscall(back, 2, (uintptr_t)code, 0, 0);
+}
+
+struct start {
+    void (*fn)(void *);
+    void *arg;
+};
+
+static DWORD WINAPI on_thread(void *arg) {
+    struct start *start = arg;
+    start->fn(start->arg);
+    return 0;
+}
+
+static int make_thread(void *arg) {
+    HANDLE thread = CreateThread(NULL, 0, on_thread, arg, 0, NULL);
+    if (thread == NULL) bench_fail(PINTLE_EOS, "CreateThread");
+    WaitForSingleObject(thread, INFINITE);
+    return !CloseHandle(thread);
+}
+
+void bench_on_new_thread(void (*fn)(void *), void *arg) {
+    struct start start = {fn, arg};
+    pintle_call_blocking(make_thread, &start);
+}
+
 unsigned long long bench_resident_bytes(void) {
     PROCESS_MEMORY_COUNTERS counters = {.cb = sizeof counters};
     if (!K32GetProcessMemoryInfo(GetCurrentProcess(), &counters, sizeof counters))
