@@ -229,7 +229,7 @@ void processor_pass_on(struct processor *processor) {
         return;
     }
     atomic_fence_full(); /* WAKE, as a searcher: the processor is idle now */
-    if (sched_has_work()) sched_wake();
+    if (sched_phase() != PHASE_EXITING && sched_has_work()) sched_wake();
 }
 
 /* PIN: a bound thread gives its processor on. True: its own task is next, it keeps the processor. */
@@ -279,7 +279,9 @@ static void join_spares(struct thread *thread) {
     struct thread *waiter = NULL;
     struct processor *processor = NULL;
     lock_acquire(&sched.lock);
-    if (atomic_load_relaxed(&sched.idle_count) != 0 && sched_has_work()) processor = idle_take_locked(NULL, &waiter);
+    /* Work that is left when the runtime ends is nobody's: threads that took turns at it would never end. */
+    if (atomic_load_relaxed(&sched.idle_count) != 0 && sched_phase() != PHASE_EXITING && sched_has_work())
+        processor = idle_take_locked(NULL, &waiter);
     if (waiter != NULL) spare_put_locked(waiter);
     if (processor == NULL) spare_put_locked(thread);
     thread->is_listed = true;
