@@ -59,8 +59,11 @@ void arch_base_unwound(void);
  * returned to: these must not be discarded. Where unwinding has landed in the callback's scope. */
 struct callback;
 bool arch_is_dispatched(const struct callback *callback);
-/* fn(arg) as a callback of the task whose call the caller is in (callback.c): 0 or a code. */
-uintptr_t arch_callback(void (*fn)(void *), void *arg);
+/* Where unwinding goes on in a callback's scope, with the stack pointer at callback_frame(). The frame
+ * has the registers of the foreign code that its own instructions change; the others have to be found before the frames
+ * below are left behind (callback->keeps_registers says whether they were). */
+void arch_callback_landed(void);
+void arch_keep_registers(struct callback *callback);
 
 /* arch_pause(), a hint in a spin loop; arch_self_before_switch(), os_self() inlined. */
 #include "arch_local.h"

@@ -8,11 +8,13 @@
  *   ours        OUT          not the task's      the runtime's own loop: fatal, our waits are not alertable
  *   not ours    –            –                   ATTACH: a new task, on this thread
  *
- *   ENTER_CB  1 record below the foreign frames, stack_top = record: calls in the callback, and the scheduler, go below it
- *             2 the thunk into thunks_inside; pins_auto++, before the call is left: leaving may wait for a processor
- *             3 SP = the task's, below its call's frame (Windows: with its TEB fields)
- *             4 LEAVE, as a call does; slow: call_leave. Its locked step is also the fence before the thunk's state is read
- *             5 a scope for what is deferred; fn
+ *   ENTER_CB  1 the thunk into thunks_inside
+ *             2 record below the foreign frames, stack_top = record: calls in the callback, and the scheduler, go below
+ *               it; pins_auto++, before the call is left: leaving may wait for a processor
+ *             3 LEAVE, as a call does; slow: call_leave. Its locked step is also the fence before the thunk's state is read.
+ *               On the fast way it is done before 2: the thread is its task's own until it waits, so nobody sees the order
+ *             4 SP = the task's, below its call's frame (Windows: with its TEB fields)
+ *             5 fn. A scope is made only if something is deferred or protected in it, or a panic comes by (callback_scopes)
  *             6 still the same thread and the innermost callback, else fatal; IN again (AWAY, if it was)
  *             7 all back from the record; return to the foreign code
  * The last error and errno are the foreign code's when fn begins, and fn's when the foreign code goes on: as in any
@@ -40,12 +42,27 @@ void callback_enter_away(struct callback *callback);
 uintptr_t callback_refused(struct callback *callback);
 void callback_misplaced(struct callback *callback);
 uintptr_t callback_landed(struct scope *scope);
-void callback_run_deferred(struct callback *callback);
+uintptr_t callback_end_scope(struct callback *callback, uintptr_t result);
+void callback_of_null(void);
+int callback_failed(int code);
+
+/* pintle_callback's: fn and arg are its words. On the hot way they are called by the assembly. */
+static uintptr_t run_plain(void *user, const uintptr_t *args) {
+    (void)user;
+    ((pintle_fn *)args[0])((void *)args[1]);
+    return 0;
+}
+struct pintle_thunk callback_plain = {.state = THUNK_OPEN,
+                                      .flags = THUNK_PLAIN,
+                                      .fn = run_plain,
+                                      .panic_result = (uintptr_t)(intptr_t)PINTLE_EPANIC,
+                                      .on_panic = PINTLE_PANIC_CROSS};
 
 /* ---- Depths and slots ---- */
 
 static void slot_set(struct thread *thread, struct pintle_thunk *thunk) {
     uint32_t depth = thread->callback_depth++;
+    if (thunk->flags & THUNK_PLAIN) return; /* nobody frees it */
     if (depth < THREAD_THUNK_SLOTS) {
         atomic_store_relaxed(&thread->thunks_inside[depth], thunk);
         atomic_fence_full(); /* before its state is read */
@@ -56,6 +73,7 @@ static void slot_set(struct thread *thread, struct pintle_thunk *thunk) {
 
 static void slot_clear(struct thread *thread, struct pintle_thunk *thunk) {
     uint32_t depth = --thread->callback_depth;
+    if (thunk->flags & THUNK_PLAIN) return;
     if (depth < THREAD_THUNK_SLOTS) {
         atomic_store_release(&thread->thunks_inside[depth], NULL);
     } else {
@@ -67,7 +85,7 @@ static void record_leave(struct thread *thread, struct callback *callback) {
     slot_clear(thread, callback->thunk);
     thread->callback = callback->outer;
     thread->stack_top = callback->stack_top;
-    if (UNLIKELY(callback->found.base != NULL)) thread_set_stack(thread, &callback->found); /* it was a fiber's */
+    if (UNLIKELY(callback->has_found)) thread_set_stack(thread, &callback->found); /* it was a fiber's */
 }
 
 void callback_discard(struct thread *thread, const struct callback *to) {
@@ -77,6 +95,28 @@ void callback_discard(struct thread *thread, const struct callback *to) {
     }
 }
 
+/* ---- Scopes ---- */
+
+struct scope *callback_scopes(struct thread *thread, struct pintle_task *task) {
+    struct scope **at = &task->scope, *outer = task->scope;
+    for (struct callback *callback = thread->callback; callback != outer->callback; callback = callback->outer) {
+        CHECK(callback != NULL);
+        callback->scope = (struct scope){.outer = outer,
+                                         .sp = callback_frame(callback),
+                                         .pc = (void *)(uintptr_t)arch_callback_landed,
+                                         .callback = callback,
+                                         .inside = callback->inside,
+                                         .pins_auto = callback->pins_auto};
+        *at = &callback->scope;
+        at = &callback->scope.outer;
+    }
+    return task->scope;
+}
+
+bool callback_stops(const struct callback *callback) {
+    return callback->thunk->on_panic == PINTLE_PANIC_RETURN || arch_is_dispatched(callback);
+}
+
 /* ---- What the assembly leaves to C ---- */
 
 static bool is_urgent(const struct pintle_thunk *thunk) { return (thunk->flags & PINTLE_THUNK_URGENT) != 0; }
@@ -84,49 +124,48 @@ static bool is_urgent(const struct pintle_thunk *thunk) { return (thunk->flags &
 /* LEAVE, slowly: on the task's stack, which may be left and come back to. */
 void callback_leave(struct callback *callback) {
     const void *fn = ((struct call_block *)callback->stack_top)->fn;
-    if (call_leave_for(callback->thread, fn, is_urgent(callback->thunk)))
+    if (call_leave_for(callback_thread(callback), fn, is_urgent(callback->thunk)))
         callback->was_away = 1; /* not kept: given back */
 }
 
 void callback_enter_away(struct callback *callback) {
-    lend_urgent_end(callback->thread);
-    call_enter_away(callback->thread);
-}
-
-/* What the foreign code gets while a panic is pending. pintle_callback has no thunk of the user's: a code. */
-static uintptr_t panic_result(struct callback *callback) {
-    struct pintle_thunk *thunk = callback->thunk;
-    if (thunk->flags & THUNK_PLAIN) thunk->panic_result = (uintptr_t)(intptr_t)PINTLE_EPANIC;
-    return thunk->panic_result;
+    lend_urgent_end(callback_thread(callback));
+    call_enter_away(callback_thread(callback));
 }
 
 /* The thunk is not open, or a panic is pending. */
 uintptr_t callback_refused(struct callback *callback) {
     struct pintle_thunk *thunk = callback->thunk;
-    if (callback->task->pending != NULL) return panic_result(callback);
+    if (callback_thread(callback)->task->pending != NULL) return thunk->panic_result;
     while (atomic_load_acquire(&thunk->state) == THUNK_CLOSING) os_yield_thread(); /* a few instructions */
-    if (atomic_load_acquire(&thunk->state) == THUNK_OPEN) return thunk->fn(thunk->user, callback->args);
+    if (atomic_load_acquire(&thunk->state) == THUNK_OPEN) return thunk->fn(thunk->user, callback_args(callback));
     return thunk->closed_result;
 }
 
 void callback_misplaced(struct callback *callback) {
-    fatal("the callback of task %llu ends %s", (unsigned long long)callback->task->id,
-          thread_self() != callback->thread ? "on another thread than it began on"
-                                            : "before one that it led to: has a DLL switched fibers in it?");
+    fatal("the callback of task %llu ends %s", (unsigned long long)callback_thread(callback)->task->id,
+          thread_self() != callback_thread(callback) ? "on another thread than it began on"
+                                                     : "before one that it led to: has a DLL switched fibers in it?");
 }
 
-void callback_run_deferred(struct callback *callback) {
-    if (!scope_landed(&callback->scope)) scope_go_on(&callback->scope);
+/* What has come by the scope goes on, or waits until the foreign code has ended, which gets the result. */
+static uintptr_t pend_or_go_on(struct callback *callback) {
+    if (!callback_stops(callback)) scope_go_on(&callback->scope);
+    scope_pend(&callback->scope, callback_thread(callback)->task);
+    thread_ask(callback_thread(callback), ATTENTION_PANIC); /* the call's fast way out would not look */
+    return callback->thunk->panic_result;
+}
+
+/* A scope was made, and the user's function has returned. */
+uintptr_t callback_end_scope(struct callback *callback, uintptr_t result) {
+    return scope_landed(&callback->scope) ? result : pend_or_go_on(callback);
 }
 
 /* Unwinding came by the callback's scope: what to give to the foreign code, if it ends here. */
 uintptr_t callback_landed(struct scope *scope) {
     struct callback *callback = CONTAINER_OF(scope, struct callback, scope);
-    if (scope_landed(scope)) return 0;
-    if (callback->thunk->on_panic != PINTLE_PANIC_RETURN && !arch_is_dispatched(callback)) scope_go_on(scope);
-    scope_pend(scope, callback->task);
-    thread_ask(callback->thread, ATTENTION_PANIC); /* the call's fast way out would not look */
-    return panic_result(callback);
+    if (!callback->keeps_registers) fatal("a frame between a panic and its callback has no unwind data");
+    return scope_landed(scope) ? 0 : pend_or_go_on(callback);
 }
 
 /* ---- In place: the foreign frames are on the task's stack ---- */
@@ -139,7 +178,7 @@ struct in_place {
 static void in_place_run(void *arg) {
     struct in_place *in = arg;
     struct pintle_thunk *thunk = in->callback->thunk;
-    in->result = thunk->fn(thunk->user, in->callback->args);
+    in->result = thunk->fn(thunk->user, callback_args(in->callback));
 }
 
 static uintptr_t callback_in_place(struct callback *callback, struct thread *thread) {
@@ -147,11 +186,10 @@ static uintptr_t callback_in_place(struct callback *callback, struct thread *thr
     struct pintle_thunk *thunk = callback->thunk;
     struct in_place in = {callback, 0};
     bool in_section = call_state(atomic_load_relaxed(&thread->call)) != CALL_OUT;
-    callback->thread = thread;
-    callback->task = task;
+    callback_scopes(thread, task);
+    callback->block.thread = thread;
     callback->outer = thread->callback;
     callback->stack_top = thread->stack_top;
-    callback->found.base = NULL;
     slot_set(thread, thunk);
     thread->callback = callback;
     thread->pins_auto++;
@@ -167,7 +205,7 @@ static uintptr_t callback_in_place(struct callback *callback, struct thread *thr
             /* Without a section it crosses, whatever the thunk says: nobody would raise it again. */
             if (!in_section || thunk->on_panic != PINTLE_PANIC_RETURN) scope_go_on(&callback->scope);
             scope_pend(&callback->scope, task);
-            in.result = panic_result(callback);
+            in.result = thunk->panic_result;
         }
     }
     if (thread_self() != thread || thread->callback != callback) callback_misplaced(callback);
@@ -194,12 +232,12 @@ static void attached_main(void *arg) {
     attached->code = PINTLE_ECANCELED;
     while (atomic_load_acquire(&thunk->state) == THUNK_CLOSING) os_yield_thread();
     if (atomic_load_acquire(&thunk->state) == THUNK_OPEN) {
-        attached->result = thunk->fn(thunk->user, callback->args);
+        attached->result = thunk->fn(thunk->user, callback_args(callback));
         attached->code = 0;
     }
     attached->error_number = *pintle_errno_address();
     attached->last_error = pintle_last_error();
-    if (is_urgent(thunk)) lend_urgent_end(callback->thread);
+    if (is_urgent(thunk)) lend_urgent_end(callback_thread(callback));
 }
 
 void callback_task_panicked(const struct pintle_task *task) {
@@ -347,8 +385,7 @@ static int attached_run(struct attached *attached) {
     atomic_store_relaxed(&task->flags, TASK_DETACHED);
     atomic_store_relaxed(&task->join, JOIN_DETACHED);
     slot_set(thread, attached->callback->thunk);
-    attached->callback->thread = thread;
-    attached->callback->task = task;
+    attached->callback->block.thread = thread;
     attached_begin(thread, task, is_urgent(attached->callback->thunk));
     arch_thread_run(thread);
     if (atomic_load_relaxed(&thread->call) == CALL_LEFT_BEHIND) return PINTLE_ECANCELED; /* nothing is ours any more */
@@ -376,16 +413,15 @@ uintptr_t callback_elsewhere(struct callback *callback) {
     if (thread->task == NULL || !task_owns_address(thread->task, callback)) {
         fatal("a callback came to a thread of the runtime that runs no foreign code: is one of our waits alertable?");
     }
-    uintptr_t result = callback_in_place(callback, thread);
-    return callback->thunk->flags & THUNK_PLAIN ? callback->own.panic_result : result;
+    return callback_in_place(callback, thread);
 }
 
 /* ---- Public ---- */
 
-int pintle_callback(pintle_fn *fn, void *arg) {
-    if (fn == NULL) panic("pintle_callback was given a NULL function");
-    int code = (int)arch_callback(fn, arg);
-    if (code == 0) return 0;
+/* pintle_callback itself is assembly. */
+void callback_of_null(void) { panic("pintle_callback was given a NULL function"); }
+
+int callback_failed(int code) {
     switch (code) {
     case PINTLE_ESTOPPED:
         return error_set(PINTLE_ESTOPPED, 0, "pintle_callback on a foreign thread: the runtime does not run");

@@ -18,20 +18,37 @@
 struct callback {
     alignas(CACHE_LINE) struct call_block block;
     struct scope scope;
-    struct callback *outer;
     void *stack_top; /* the thread's, before */
+    struct callback *outer;
     struct pintle_thunk *thunk;
-    struct thread *thread;
-    void *sp;              /* of the foreign frames, at the thunk's entry */
-    const uintptr_t *args; /* the caller's words */
-    struct pintle_task *task;
-    uint32_t was_away; /* the call that led here had handed its processor on, and will again */
-    uint32_t pins_auto;
-    os_stack_bounds found; /* the system's idea of the stack at the entry */
-    void *exception_list;
-    struct pintle_thunk own; /* pintle_callback's */
-    uintptr_t words[PINTLE_THUNK_WORDS_MOST];
+    void *sp; /* of the foreign frames, at the thunk's entry */
+    struct inside *inside;
+    uint32_t pins_auto, depth; /* the thread's, inside */
+    uint32_t was_away;         /* the call that led here had handed its processor on, and will again */
+    uint32_t has_found;
+    os_stack_bounds found; /* the thread's stack, if the callback came on another; else not set */
+    bool keeps_registers;  /* unwinding has found what the foreign code had in its registers */
+    alignas(CACHE_LINE) uintptr_t words[PINTLE_THUNK_WORDS_MOST]; /* unless they lie where the caller has put them */
 };
+
+static inline struct thread *callback_thread(const struct callback *callback) { return callback->block.thread; }
+
+/* The caller's words. */
+static inline const uintptr_t *callback_args(const struct callback *callback) {
+    return ARCH_THUNK_ARGS_AT_CALLER ? (const uintptr_t *)callback->sp + 1 : callback->words;
+}
+
+/* Its frame on the task's stack. */
+static inline void *callback_frame(const struct callback *callback) {
+    uintptr_t sp = (uintptr_t)((const struct call_block *)callback->stack_top)->sp - ARCH_CALLBACK_BELOW;
+    return (void *)((sp & ~(uintptr_t)15) - ARCH_CALLBACK_BYTES);
+}
+
+/* The scopes of callbacks are made when somebody asks for the innermost: most callbacks need none. */
+struct scope *callback_scopes(struct thread *thread, struct pintle_task *task);
+
+/* Whether a panic that comes by the callback's scope stays there until the foreign code has ended. */
+bool callback_stops(const struct callback *callback);
 
 /* The callbacks inside `to` (NULL: all) are left without a return. The calling thread's. */
 void callback_discard(struct thread *thread, const struct callback *to);

@@ -5,14 +5,15 @@
 
 /* struct thread */
 #define THREAD_CALL 0
-#define THREAD_STACK_TOP 8
-#define THREAD_TASK 16
-#define THREAD_STACK_RESERVE 24
+#define THREAD_TASK 8
+#define THREAD_STACK_TOP 16 /* and callback: one 16-byte pair */
+#define THREAD_CALLBACK 24
 #define THREAD_STACK_BASE 32 /* base and limit move as one 16-byte pair */
 #define THREAD_STACK_LIMIT 40
-#define THREAD_STACK_GUARANTEE 48
-#define THREAD_PINS_AUTO 52
-#define THREAD_LOOP_FRAME 56
+#define THREAD_STACK_RESERVE 48
+#define THREAD_PINS_AUTO 56 /* and callback_depth: one 8-byte pair */
+#define THREAD_CALLBACK_DEPTH 60
+#define THREAD_ONE_DEEPER 0x100000001
 #define THREAD_ATTENTION 128
 
 /* struct task */
@@ -35,9 +36,9 @@
 #define BLOCK_SPARE 56
 #define BLOCK_BYTES 64
 
-/* struct thread, for callbacks */
-#define THREAD_CALLBACK 192
-#define THREAD_CALLBACK_DEPTH 200
+/* struct thread, its third line */
+#define THREAD_LOOP_FRAME 192
+#define THREAD_STACK_GUARANTEE 200
 #define THREAD_THUNKS_INSIDE 208
 #define THREAD_THUNK_SLOTS 14
 /* struct task, for callbacks */
@@ -62,31 +63,23 @@
 
 /* struct callback */
 #define CB_SCOPE 64
-#define CB_OUTER 128
-#define CB_STACK_TOP 136
+#define CB_STACK_TOP 128 /* and outer, as in the thread */
+#define CB_OUTER 136
 #define CB_THUNK 144
-#define CB_THREAD 152
-#define CB_SP 160
-#define CB_ARGS 168
-#define CB_TASK 176
-#define CB_WAS_AWAY 184
-#define CB_PINS 188
-#define CB_FOUND 192
-#define CB_EXCEPTION_LIST 224
-#define CB_OWN 256
-#define CB_WORDS 320
-#define CB_BYTES 832
+#define CB_SP 152
+#define CB_INSIDE 160
+#define CB_PINS 168     /* and depth, as in the thread */
+#define CB_WAS_AWAY 176 /* and whether the stack was not the thread's: one 8-byte pair */
+#define CB_HAS_FOUND 180
+#define CB_FOUND 184
+#define CB_KEEPS 216
+#define CB_WORDS 256
+#define CB_BYTES 768
 
 /* struct scope */
-#define SCOPE_OUTER 0
-#define SCOPE_DEFERRED 8
 #define SCOPE_SP 16
 #define SCOPE_PC 24
 #define SCOPE_CALLBACK 32
-#define SCOPE_INSIDE 40
-#define SCOPE_PANIC 48
-#define SCOPE_PINS 56
-#define SCOPE_EXITS 60
 
 /* struct fault_catch */
 #define CATCH_SP 0

@@ -345,7 +345,7 @@ int pintle_scope_open(pintle_scope **out, int64_t deadline_ns) {
     }
     if (parent != NULL) link_to_parent(nursery, parent);
     if (task != NULL) {
-        nursery->opened_in = task->scope;
+        nursery->opened_in = scope_innermost(task);
         nursery->opened_before = task->nurseries;
         task->nurseries = nursery;
     }

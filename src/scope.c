@@ -75,9 +75,18 @@ void scope_forget(struct pintle_task *task) {
     scope_init_base(task);
 }
 
-static void scope_begin(struct scope *scope, const struct thread *thread, struct pintle_task *task) {
-    *scope = (struct scope){
-        .outer = task->scope, .callback = thread->callback, .inside = task->inside, .pins_auto = thread->pins_auto};
+/* The innermost scope of the task, which runs on the thread. */
+static struct scope *innermost(struct thread *thread, struct pintle_task *task) {
+    return LIKELY(task->scope->callback == thread->callback) ? task->scope : callback_scopes(thread, task);
+}
+
+struct scope *scope_innermost(struct pintle_task *task) { return innermost(thread_self(), task); }
+
+static void scope_begin(struct scope *scope, struct thread *thread, struct pintle_task *task) {
+    *scope = (struct scope){.outer = innermost(thread, task),
+                            .callback = thread->callback,
+                            .inside = task->inside,
+                            .pins_auto = thread->pins_auto};
     task->scope = scope;
 }
 
@@ -113,8 +122,33 @@ void scope_run_deferred(struct scope *scope) {
 
 /* ---- Unwinding ---- */
 
+/* `panic` takes the place of the one that came by the scope before. */
+static void replace(struct scope *scope, struct panic *panic) {
+    struct panic *first = panic;
+    while (first->replaced != NULL) first = first->replaced;
+    first->replaced = scope->panic;
+    scope->panic = panic;
+}
+
+/* What has come by the scope, which is left, comes by the next one. */
+static struct scope *pass_on(struct scope *scope, struct pintle_task *task) {
+    struct scope *outer = scope->outer;
+    task->scope = outer;
+    outer->exits |= scope->exits;
+    if (scope->panic != NULL) replace(outer, scope->panic);
+    return outer;
+}
+
+/* A callback's scope where nothing is to be done is passed by. */
 static NORETURN void unwind_to(struct scope *scope, struct pintle_task *task) {
     struct thread *thread = thread_self();
+    while (scope->pc == (void *)(uintptr_t)arch_callback_landed) {
+        if (scope->deferred != NULL || nurseries_opened_in(task, scope) || callback_stops(scope->callback)) {
+            arch_keep_registers(scope->callback);
+            break;
+        }
+        scope = pass_on(scope, task);
+    }
     callback_discard(thread, scope->callback);
     while (task->inside != scope->inside) {
         drain_leave(task->inside->drain, task->inside->slot);
@@ -124,27 +158,17 @@ static NORETURN void unwind_to(struct scope *scope, struct pintle_task *task) {
     arch_unwind(scope);
 }
 
-/* `panic` takes the place of the one that came by the scope before. */
-static void replace(struct scope *scope, struct panic *panic) {
-    struct panic *first = panic;
-    while (first->replaced != NULL) first = first->replaced;
-    first->replaced = scope->panic;
-    scope->panic = panic;
-}
-
 void panic_raise(struct panic *panic) {
-    struct pintle_task *task = thread_self()->task;
-    replace(task->scope, panic);
-    unwind_to(task->scope, task);
+    struct thread *thread = thread_self();
+    struct pintle_task *task = thread->task;
+    struct scope *scope = innermost(thread, task);
+    replace(scope, panic);
+    unwind_to(scope, task);
 }
 
 void scope_go_on(struct scope *scope) {
     struct pintle_task *task = thread_self()->task;
-    struct scope *outer = scope->outer;
-    task->scope = outer;
-    outer->exits |= scope->exits;
-    if (scope->panic != NULL) replace(outer, scope->panic);
-    unwind_to(outer, task);
+    unwind_to(pass_on(scope, task), task);
 }
 
 void scope_pend(struct scope *scope, struct pintle_task *task) {
@@ -167,13 +191,15 @@ static void pending_to(struct scope *scope, struct pintle_task *task) {
 }
 
 void scope_take_pending(struct pintle_task *task) {
-    atomic_fetch_and_explicit(&thread_self()->attention, ~(uint32_t)ATTENTION_PANIC, memory_order_relaxed);
-    pending_to(task->scope, task);
+    struct thread *thread = thread_self();
+    atomic_fetch_and_explicit(&thread->attention, ~(uint32_t)ATTENTION_PANIC, memory_order_relaxed);
+    pending_to(innermost(thread, task), task);
 }
 
 void panic_resume(struct pintle_task *task) {
-    pending_to(task->scope, task);
-    unwind_to(task->scope, task);
+    struct scope *scope = innermost(thread_self(), task);
+    pending_to(scope, task);
+    unwind_to(scope, task);
 }
 
 /* ---- The ends of a scope ---- */
@@ -223,14 +249,15 @@ void task_unwound(struct scope *scope) {
 void pintle_task_exit(void) {
     struct thread *thread = task_only("pintle_task_exit");
     struct pintle_task *task = thread->task;
-    task->scope->exits = true;
-    unwind_to(task->scope, task);
+    struct scope *scope = innermost(thread, task);
+    scope->exits = true;
+    unwind_to(scope, task);
 }
 
 /* ---- Deferring and recovering ---- */
 
 static bool defer(struct thread *thread, pintle_fn *fn, void *arg) {
-    struct scope *scope = thread->task->scope;
+    struct scope *scope = innermost(thread, thread->task);
     struct deferred *deferred = deferred_new(thread_processor(thread));
     if (UNLIKELY(deferred == NULL)) return false;
     *deferred = (struct deferred){scope->deferred, fn, arg};
@@ -250,11 +277,12 @@ void pintle_defer(pintle_fn *fn, void *arg) {
 
 pintle_defer_mark pintle_defer_here(void) {
     struct thread *thread = task_only("pintle_defer_here");
-    return (pintle_defer_mark){thread->task->scope->deferred};
+    return (pintle_defer_mark){innermost(thread, thread->task)->deferred};
 }
 
 void pintle_defer_run(pintle_defer_mark to) {
-    struct scope *scope = task_only("pintle_defer_run")->task->scope;
+    struct thread *thread = task_only("pintle_defer_run");
+    struct scope *scope = innermost(thread, thread->task);
     struct deferred *deferred = scope->deferred;
     while (deferred != NULL && deferred != to.last) deferred = deferred->next;
     if (deferred != to.last) panic("pintle_defer_run: what the mark stands for has run already");
@@ -269,7 +297,7 @@ void pintle_defer_run(pintle_defer_mark to) {
 
 void pintle_defer_cancel(pintle_fn *fn, void *arg) {
     struct thread *thread = task_only("pintle_defer_cancel");
-    struct deferred **at = &thread->task->scope->deferred;
+    struct deferred **at = &innermost(thread, thread->task)->deferred;
     while (*at != NULL && ((*at)->fn != fn || (*at)->arg != arg)) at = &(*at)->next;
     if (*at == NULL) return;
     struct deferred *deferred = *at;
@@ -278,7 +306,8 @@ void pintle_defer_cancel(pintle_fn *fn, void *arg) {
 }
 
 bool pintle_recover(pintle_panic_info *out) {
-    struct scope *scope = task_only("pintle_recover")->task->scope;
+    struct thread *thread = task_only("pintle_recover");
+    struct scope *scope = innermost(thread, thread->task);
     if (scope->panic == NULL) return false;
     if (out != NULL) *out = scope->panic->info;
     panic_free(scope->panic);

@@ -49,6 +49,8 @@ struct scope {
     bool exits; /* pintle_task_exit came by, and goes on whatever stops the panics of deferred functions */
 };
 
+/* The innermost scope of the calling task. */
+struct scope *scope_innermost(struct pintle_task *task);
 /* Makes the task's own scope. Once for each record. */
 void scope_init_base(struct pintle_task *task);
 /* pintle_defer, for task code; false: no memory. */

@@ -58,14 +58,14 @@ struct call_block {
 struct thread {
     /* Line 0: the call path. layout.h. */
     alignas(CACHE_LINE) _Atomic uint64_t call;
-    void *stack_top;          /* the call block; the loop and foreign frames start below it */
-    struct pintle_task *task; /* running, or in a call; others: thread_task_of_other */
-    void *stack_reserve;
-    alignas(16) void *stack_base;
+    struct pintle_task *task;    /* running, or in a call; others: thread_task_of_other */
+    alignas(16) void *stack_top; /* the call block; the loop and foreign frames start below it */
+    struct callback *callback;   /* the innermost; NULL: none */
+    void *stack_base;
     void *stack_limit;
-    uint32_t stack_guarantee;
+    void *stack_reserve;
     uint32_t pins_auto; /* pins that calls and callbacks took: the task cannot leave the thread */
-    void *loop_frame;
+    uint32_t callback_depth;
 
     /* Line 1: switching. Owner only, but for `processor`, which the monitor reads. */
     alignas(CACHE_LINE) _Atomic(struct processor *) processor;
@@ -86,9 +86,9 @@ struct thread {
     _Atomic(struct processor *) handed;
     _Atomic int64_t seen_call_ns; /* when the monitor first saw the call that it took the processor from */
 
-    /* Line 3: callbacks. The owner's; others look at thunks_inside. */
-    alignas(CACHE_LINE) struct callback *callback; /* the innermost; NULL: none */
-    uint32_t callback_depth;
+    /* Line 3. The owner's; others look at thunks_inside. */
+    alignas(CACHE_LINE) void *loop_frame;
+    uint32_t stack_guarantee;
     bool is_attached; /* of an OS thread that the runtime did not make; runs only the task of its callback */
     _Atomic(struct pintle_thunk *) thunks_inside[THREAD_THUNK_SLOTS];
 

@@ -42,7 +42,7 @@ uintptr_t callback_refused(struct callback *callback);
 uintptr_t sanitize_callback_elsewhere(struct callback *callback);
 uintptr_t callback_elsewhere(struct callback *callback);
 uintptr_t callback_landed(struct scope *scope);
-void callback_run_deferred(struct callback *callback);
+uintptr_t callback_end_scope(struct callback *callback, uintptr_t result);
 void sanitize_task_main(struct pintle_task *task);
 
 /* ---- What differs between the two ---- */
@@ -218,8 +218,8 @@ int arch_call_on_thread(int (*fn)(void *), void *arg, struct thread *thread) {
 
 /* On the task's stack already, which has not been announced. */
 void sanitize_callback_leave(struct callback *callback) {
-    struct sanitize_context *below = &callback->thread->sanitize;
-    struct pintle_task *task = callback->task;
+    struct sanitize_context *below = &callback_thread(callback)->sanitize;
+    struct pintle_task *task = callback_thread(callback)->task;
     if (below->lowest == NULL || (void *)callback < below->lowest) below->lowest = callback;
     go_to_call(below, &task->sanitize, task->stack_reserve, task->stack_base);
     arrive(&task->sanitize);
@@ -235,31 +235,33 @@ struct run {
 static void run(void *arg) {
     struct run *in = arg;
     const struct pintle_thunk *thunk = in->callback->thunk;
-    in->result = thunk->fn(thunk->user, in->callback->args);
+    in->result = thunk->fn(thunk->user, callback_args(in->callback));
     in->has_returned = true;
 }
 
 static uintptr_t run_open(struct callback *callback) {
-    struct pintle_task *task = callback->task;
+    struct pintle_task *task = callback_thread(callback)->task;
     struct run in = {.callback = callback};
-    callback->scope = (struct scope){
-        .outer = task->scope, .callback = callback, .inside = task->inside, .pins_auto = callback->thread->pins_auto};
+    callback->scope = (struct scope){.outer = task->scope,
+                                     .callback = callback,
+                                     .inside = task->inside,
+                                     .pins_auto = callback_thread(callback)->pins_auto};
+    callback->keeps_registers = true; /* setjmp's business */
     task->scope = &callback->scope;
     arch_protect(&callback->scope, run, &in);
     if (!in.has_returned) return callback_landed(&callback->scope);
-    callback_run_deferred(callback);
-    return in.result;
+    return callback_end_scope(callback, in.result);
 }
 
 uintptr_t sanitize_callback_run(struct callback *callback) {
-    const struct thread *thread = callback->thread;
-    bool open = callback->task->pending == NULL && atomic_load_acquire(&callback->thunk->state) == THUNK_OPEN;
+    struct thread *thread = callback_thread(callback);
+    bool open = thread->task->pending == NULL && atomic_load_acquire(&callback->thunk->state) == THUNK_OPEN;
     uintptr_t result;
     order_acquire();
     result = open ? run_open(callback) : callback_refused(callback);
     order_release();
-    go_to_call(&callback->task->sanitize, &callback->thread->sanitize, thread->stack_limit, thread->stack_base);
-    arrive(&callback->thread->sanitize);
+    go_to_call(&thread->task->sanitize, &thread->sanitize, thread->stack_limit, thread->stack_base);
+    arrive(&thread->sanitize);
     return result;
 }
 

@@ -2,8 +2,9 @@
  *
  * pintle_call: 1 plain store to enter, 1 atomic step to leave; touched lines: the thread's record (call, stack_top,
  * attention) and the call block. No callee-saved register is used, so nothing is saved but SP.
- * Unwinding ends at the foreign function's caller: an exception must not leave a call that still says IN. */
-#include "../../layout.h"
+ * Unwinding goes on from the thread's stack to the task's: backtraces see all. What would unwind for good, an exception or
+ * the end of the thread, is stopped by the personality: it must not leave a call that still says IN. */
+#include "linked.inc"
 
     .text
 
@@ -13,6 +14,7 @@
     .p2align 6
 pintle_call:
     .cfi_startproc
+    .cfi_personality 0x1b, arch_personality
     movq    pintle_tls_self@gottpoff(%rip), %rax
     movq    %fs:(%rax), %rdx
     testq   %rdx, %rdx
@@ -32,16 +34,17 @@ pintle_call:
     incq    %rax                    /* OUT to IN */
     movq    %rdi, BLOCK_FN(%rcx)
     movq    %rsp, BLOCK_SP(%rcx)
-    movq    %rdx, BLOCK_THREAD(%rcx)
     movq    %rax, THREAD_CALL(%rdx) /* ENTER 2 */
     movq    %rcx, %rsp
-    .cfi_undefined rip
+    frame_linked_at_block
+    stack_goes_elsewhere
     movq    %rdi, %rax
     movq    %rsi, %rdi
     call    *%rax
+    stack_is_here_again
     movq    BLOCK_THREAD(%rsp), %rdx
     movq    BLOCK_SP(%rsp), %rsp
-    .cfi_restore rip
+    .cfi_def_cfa rsp, 8
     movl    %eax, %esi
     movq    THREAD_CALL(%rdx), %rax /* read again: a callback has moved the tick */
     movl    %eax, %ecx
@@ -64,27 +67,6 @@ pintle_call:
     jmp     call_direct
     .cfi_endproc
     .size   pintle_call, . - pintle_call
-
-/* int arch_call_on_thread(fn = rdi, arg = rsi, thread = rdx) */
-    .globl  arch_call_on_thread
-    .hidden arch_call_on_thread
-    .type   arch_call_on_thread, @function
-    .p2align 4
-arch_call_on_thread:
-    .cfi_startproc
-    movq    THREAD_STACK_TOP(%rdx), %rcx
-    movq    %rdi, BLOCK_FN(%rcx)
-    movq    %rsp, BLOCK_SP(%rcx)
-    movq    %rcx, %rsp
-    .cfi_undefined rip
-    movq    %rdi, %rax
-    movq    %rsi, %rdi
-    call    *%rax
-    movq    BLOCK_SP(%rsp), %rsp
-    .cfi_restore rip
-    ret
-    .cfi_endproc
-    .size   arch_call_on_thread, . - arch_call_on_thread
 
 /* void arch_invoke(fn = rdi, nargs = esi, args = rdx, float_flags = ecx, out = r8)
  *

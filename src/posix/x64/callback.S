@@ -8,15 +8,15 @@
  *   low   the callback's user code                 low   [record, 64-aligned] <- stack_top, thread->callback
  *
  * One locked step (LEAVE's), which is also the fence of the thunk's slot; entering the call again is a plain store.
- * Callee-saved registers are kept for unwinding only: on the straight way the user's function has kept them itself. */
-#include "../../layout.h"
+ * Callee-saved registers are kept for panics that end here, only: else the user's function keeps them itself. */
+#include "linked.inc"
 
 #define SAVED_BYTES 64
 
 /* After the switch: rbx = the record. The caller's frame is on the other stack, at *(rbx + CB_SP); what was in the
- * callee-saved registers lies at rsp. In DWARF: def_cfa_expression breg3 160, deref, plus_uconst 8; expressions of rsp. */
+ * callee-saved registers lies at rsp. In DWARF: def_cfa_expression breg3 152, deref, plus_uconst 8; expressions of rsp. */
 .macro frame_linked
-    .cfi_escape 0x0f, 6, 0x73, 0xa0, 0x01, 0x06, 0x23, 0x08
+    .cfi_escape 0x0f, 6, 0x73, 0x98, 0x01, 0x06, 0x23, 0x08
     .cfi_escape 0x10, 3, 2, 0x77, 0
     .cfi_escape 0x10, 6, 2, 0x77, 8
     .cfi_escape 0x10, 12, 2, 0x77, 16
@@ -25,29 +25,56 @@
     .cfi_escape 0x10, 15, 2, 0x77, 40
 .endm
 
+/* ENTER_CB 2 and 4: pinned, and on the task's stack. T = r10, task = rdx, r9 = its pins and depth then. */
+.macro enter_task
+    movq    THREAD_STACK_TOP(%r10), %rdi
+    movaps  THREAD_STACK_TOP(%r10), %xmm0
+    movq    TASK_INSIDE(%rdx), %rax
+    movq    %rsp, %xmm1
+    movq    %rsp, %rsi
+    punpcklqdq %xmm1, %xmm1
+    movaps  %xmm0, CB_STACK_TOP(%rsp)
+    movq    %r10, BLOCK_THREAD(%rsp)
+    movq    %rax, CB_INSIDE(%rsp)
+    movq    %r9, CB_PINS(%rsp)
+    movaps  %xmm1, THREAD_STACK_TOP(%r10)
+    movq    %r9, THREAD_PINS_AUTO(%r10)
+    movq    BLOCK_SP(%rdi), %rcx
+    andq    $-16, %rcx
+    leaq    -SAVED_BYTES(%rcx), %rsp
+    movq    %rbx, 0(%rsp)
+    movq    %rbp, 8(%rsp)
+    movq    %r12, 16(%rsp)
+    movq    %r13, 24(%rsp)
+    movq    %r14, 32(%rsp)
+    movq    %r15, 40(%rsp)
+    movq    %rsi, %rbx              /* the record */
+    frame_linked
+.endm
+
     .text
 
-/* uintptr_t arch_callback(fn = rdi, arg = rsi): the record's own thunk. Returns 0 or a code. */
-    .globl  arch_callback
-    .hidden arch_callback
-    .type   arch_callback, @function
+/* int pintle_callback(fn = rdi, arg = rsi): a thunk that all share; fn and arg are its words. */
+    .globl  pintle_callback
+    .type   pintle_callback, @function
     .p2align 6
-arch_callback:
+pintle_callback:
     .cfi_startproc
+    .cfi_personality 0x1b, arch_personality
     movq    %rsp, %r8
     .cfi_def_cfa r8, 8
+    testq   %rdi, %rdi
+    jz      .Lnull
     subq    $CB_BYTES, %rsp
     andq    $-64, %rsp
-    movl    $THUNK_STATE_OPEN, (CB_OWN + THUNK_STATE)(%rsp)
-    movl    $THUNK_PLAIN, (CB_OWN + THUNK_FLAGS)(%rsp)
-    movq    %rdi, (CB_OWN + THUNK_FN)(%rsp)
-    movq    %rsi, (CB_OWN + THUNK_USER)(%rsp)
-    movq    $0, (CB_OWN + THUNK_PANIC_RESULT)(%rsp)
-    movq    $0, (CB_OWN + THUNK_DEEP)(%rsp) /* and what lies behind: crosses, does not gather */
-    leaq    CB_OWN(%rsp), %r11
+    leaq    callback_plain(%rip), %r11
+    movq    %rdi, (CB_WORDS + 0)(%rsp)
+    movq    %rsi, (CB_WORDS + 8)(%rsp)
     jmp     .Lrecord
+.Lnull:
+    jmp     callback_of_null
     .cfi_endproc
-    .size   arch_callback, . - arch_callback
+    .size   pintle_callback, . - pintle_callback
 
 /* From a thunk's entry: its number in eax, the stack and the other registers as the foreign code left them. */
     .globl  thunk_common
@@ -56,6 +83,7 @@ arch_callback:
     .p2align 6
 thunk_common:
     .cfi_startproc
+    .cfi_personality 0x1b, arch_personality
     movq    %rsp, %r10
     .cfi_def_cfa r10, 8
     subq    $CB_BYTES, %rsp
@@ -76,63 +104,39 @@ thunk_common:
 
 /* rsp = the record, r11 = the thunk, r8 = the foreign stack pointer. */
 .Lrecord:
-    leaq    CB_WORDS(%rsp), %rax
-    movq    %rax, CB_ARGS(%rsp)
-    movq    %r8, CB_SP(%rsp)
-    movq    %r11, CB_THUNK(%rsp)
-    movq    $0, CB_FOUND(%rsp)
-    movl    $0, CB_WAS_AWAY(%rsp)
     movq    pintle_tls_self@gottpoff(%rip), %rax
     movq    %fs:(%rax), %r10
+    movq    %r8, CB_SP(%rsp)
+    movq    %r11, CB_THUNK(%rsp)
+    movq    $0, CB_WAS_AWAY(%rsp)   /* and has_found */
     testq   %r10, %r10
     jz      elsewhere
     movq    THREAD_CALL(%r10), %rax
     movq    THREAD_TASK(%r10), %rdx
+    movabsq $THREAD_ONE_DEEPER, %r9
     movl    %eax, %ecx
-    andl    $CALL_STATE_MASK, %ecx
+    addq    THREAD_PINS_AUTO(%r10), %r9
+    andl    $CALL_FLAGS_MASK, %ecx
     cmpl    $CALL_IN, %ecx
     jne     .Lnot_in
-.Lenter:                            /* ENTER_CB 1, 2 */
-    movq    THREAD_STACK_TOP(%r10), %rdi
-    movq    THREAD_CALLBACK(%r10), %rsi
-    movl    THREAD_CALLBACK_DEPTH(%r10), %ecx
-    movq    %rdi, CB_STACK_TOP(%rsp)
-    movq    %rsi, CB_OUTER(%rsp)
-    movq    %r10, CB_THREAD(%rsp)
-    movq    %rdx, CB_TASK(%rsp)
+.Lenter:
+    testl   $THUNK_PLAIN, THUNK_FLAGS(%r11)
+    jnz     .Lslot
+    movq    %r9, %rcx
+    shrq    $32, %rcx
     cmpl    $THREAD_THUNK_SLOTS, %ecx
-    jae     .Ldeep
-    movq    %r11, THREAD_THUNKS_INSIDE(%r10,%rcx,8)
+    ja      .Ldeep
+    movq    %r11, (THREAD_THUNKS_INSIDE - 8)(%r10,%rcx,8) /* ENTER_CB 1 */
 .Lslot:
-    incl    %ecx
-    movl    %ecx, THREAD_CALLBACK_DEPTH(%r10)
-    incl    THREAD_PINS_AUTO(%r10)
-    movq    %rsp, THREAD_CALLBACK(%r10)
-    movq    %rsp, THREAD_STACK_TOP(%r10)
-    movq    BLOCK_SP(%rdi), %rcx
-    movq    %rsp, %rsi
-    andq    $-16, %rcx
-    leaq    -SAVED_BYTES(%rcx), %rsp /* ENTER_CB 3 */
-    movq    %rbx, 0(%rsp)
-    movq    %rbp, 8(%rsp)
-    movq    %r12, 16(%rsp)
-    movq    %r13, 24(%rsp)
-    movq    %r14, 32(%rsp)
-    movq    %r15, 40(%rsp)
-    movq    %rsi, %rbx              /* the record */
-    frame_linked
 #if defined(PINTLE_SANITIZE)
-    jmp     .Lleave_cold            /* all in C: src/sanitize/switch.c */
+    jmp     .Lenter_cold            /* all in C: src/sanitize/switch.c */
 #endif
     leaq    CALL_LEAVE_STEP(%rax), %rcx
-    movl    %eax, %edi
-    andl    $CALL_FLAGS_MASK, %edi
-    cmpl    $CALL_IN, %edi
-    jne     .Lleave_cold
-    lock cmpxchgq %rcx, THREAD_CALL(%r10) /* ENTER_CB 4 */
-    jne     .Lleave_cold
+    lock cmpxchgq %rcx, THREAD_CALL(%r10) /* ENTER_CB 3, as early as can be: what follows need not wait for it */
+    jne     .Lenter_cold
     cmpl    $0, THREAD_ATTENTION(%r10)
-    jne     .Lleave_cold
+    jne     .Lenter_cold
+    enter_task
 .Lleft:
 #if defined(PINTLE_SANITIZE)
     jmp     .Lrefused
@@ -141,32 +145,22 @@ thunk_common:
     jne     .Lrefused
     cmpq    $0, TASK_PENDING(%rdx)
     jne     .Lrefused
-    movq    TASK_SCOPE(%rdx), %rax  /* ENTER_CB 5 */
-    movq    TASK_INSIDE(%rdx), %rcx
-    movl    THREAD_PINS_AUTO(%r10), %esi
-    leaq    .Llanded(%rip), %rdi
-    movq    %rax, (CB_SCOPE + SCOPE_OUTER)(%rbx)
-    movq    $0, (CB_SCOPE + SCOPE_DEFERRED)(%rbx)
-    movq    %rsp, (CB_SCOPE + SCOPE_SP)(%rbx)
-    movq    %rdi, (CB_SCOPE + SCOPE_PC)(%rbx)
-    movq    %rbx, (CB_SCOPE + SCOPE_CALLBACK)(%rbx)
-    movq    %rcx, (CB_SCOPE + SCOPE_INSIDE)(%rbx)
-    movq    $0, (CB_SCOPE + SCOPE_PANIC)(%rbx)
-    movq    %rsi, (CB_SCOPE + SCOPE_PINS)(%rbx) /* and exits = false */
-    leaq    CB_SCOPE(%rbx), %rax
-    movq    CB_ARGS(%rbx), %rsi
-    movq    %rax, TASK_SCOPE(%rdx)
+    testl   $THUNK_PLAIN, THUNK_FLAGS(%r11) /* ENTER_CB 5 */
+    jnz     .Lplain
+    stack_goes_elsewhere            /* up to .Lplain */
     movq    THUNK_USER(%r11), %rdi
+    leaq    CB_WORDS(%rbx), %rsi
     call    *THUNK_FN(%r11)
-    cmpq    $0, (CB_SCOPE + SCOPE_DEFERRED)(%rbx)
-    jne     .Lrun_deferred
-    movq    CB_TASK(%rbx), %rdx
-    movq    (CB_SCOPE + SCOPE_OUTER)(%rbx), %rcx
-    movq    %rcx, TASK_SCOPE(%rdx)
+.Lreturned:
+    movq    BLOCK_THREAD(%rbx), %r10
+    movq    THREAD_TASK(%r10), %rdx
+    movq    TASK_SCOPE(%rdx), %rcx
+    cmpq    %rbx, SCOPE_CALLBACK(%rcx)
+    je      .Lscope_made
 .Lreturn:                           /* rax = the result; ENTER_CB 6 */
     movq    pintle_tls_self@gottpoff(%rip), %rcx
     movq    %fs:(%rcx), %r10
-    cmpq    CB_THREAD(%rbx), %r10
+    cmpq    BLOCK_THREAD(%rbx), %r10
     jne     .Lmisplaced
     cmpq    THREAD_CALLBACK(%r10), %rbx
     jne     .Lmisplaced
@@ -174,83 +168,65 @@ thunk_common:
     jne     .Lenter_away
     incq    THREAD_CALL(%r10)       /* OUT to IN: nobody else writes it while it says OUT */
 .Lentered:                          /* ENTER_CB 7 */
-    movl    THREAD_CALLBACK_DEPTH(%r10), %ecx
-    movq    CB_OUTER(%rbx), %rsi
-    movq    CB_STACK_TOP(%rbx), %rdi
-    decl    %ecx
-    decl    THREAD_PINS_AUTO(%r10)
-    movl    %ecx, THREAD_CALLBACK_DEPTH(%r10)
-    cmpl    $THREAD_THUNK_SLOTS, %ecx
-    jae     .Ldeep_leave
-    movq    $0, THREAD_THUNKS_INSIDE(%r10,%rcx,8)
-.Lslot_clear:
-    movq    %rsi, THREAD_CALLBACK(%r10)
-    movq    %rdi, THREAD_STACK_TOP(%r10)
+    movabsq $-THREAD_ONE_DEEPER, %rsi
+    movq    CB_PINS(%rbx), %rcx
     movq    CB_THUNK(%rbx), %r11
-    movq    CB_SP(%rbx), %rcx
-    movq    0(%rsp), %rbx
+    movaps  CB_STACK_TOP(%rbx), %xmm1
+    addq    %rcx, %rsi
+    movq    CB_SP(%rbx), %rdx
+    movq    %rsi, THREAD_PINS_AUTO(%r10)
+    movaps  %xmm1, THREAD_STACK_TOP(%r10)
     testl   $THUNK_PLAIN, THUNK_FLAGS(%r11)
-    jnz     .Lplain
-    movq    %rcx, %rsp
+    jnz     .Lplain_end
+    shrq    $32, %rcx
+    cmpl    $THREAD_THUNK_SLOTS, %ecx
+    ja      .Ldeep_leave
+    movq    $0, (THREAD_THUNKS_INSIDE - 8)(%r10,%rcx,8)
+.Lend:
+    movq    0(%rsp), %rbx
+    movq    %rdx, %rsp
     .cfi_remember_state
     .cfi_def_cfa rsp, 8
+    .cfi_restore rbx
     movq    %rax, %xmm0
     ret
-.Lplain:
     .cfi_restore_state
-    movl    THUNK_PANIC_RESULT(%r11), %eax
-    movq    %rcx, %rsp
+.Lplain_end:
+    movq    0(%rsp), %rbx
+    movq    %rdx, %rsp
+    .cfi_remember_state
     .cfi_def_cfa rsp, 8
-    ret
-
-    /* Cold: before the switch. */
     .cfi_restore rbx
-    .cfi_restore rbp
-    .cfi_restore r12
-    .cfi_restore r13
-    .cfi_restore r14
-    .cfi_restore r15
-    .cfi_def_cfa r8, 8
-.Lnot_in:
-    cmpl    $CALL_OUT, %ecx
-    je      elsewhere
-    movl    $0, CB_WAS_AWAY(%rsp)
-    cmpl    $CALL_AWAY, %ecx
-    jne     .Lenter
-    cmpq    TASK_STACK_RESERVE(%rdx), %rsp /* a section: the foreign frames are on the task's stack */
-    jb      .Laway
-    cmpq    TASK_STACK_BASE(%rdx), %rsp
-    jb      elsewhere
-.Laway:
-    movl    $1, CB_WAS_AWAY(%rsp)
-    jmp     .Lenter
-.Ldeep:
-    lock incl THUNK_DEEP(%r11)
-    jmp     .Lslot
-    /* Cold: after it. */
-    frame_linked
+    testl   %eax, %eax
+    jnz     .Lfailed
+    ret
+.Lfailed:
+    movl    %eax, %edi
+    jmp     callback_failed
+    .cfi_restore_state
+.Lplain:
+    movq    (CB_WORDS + 8)(%rbx), %rdi
+    call    *CB_WORDS(%rbx)
+    stack_is_here_again
+    xorl    %eax, %eax
+    jmp     .Lreturned
+
+    /* Cold: after the switch. */
 .Ldeep_leave:
-    movq    CB_THUNK(%rbx), %r11
     lock decl THUNK_DEEP(%r11)
-    jmp     .Lslot_clear
-.Lleave_cold:
-    movq    %rbx, %rdi
-    call    callback_leave
-    movq    CB_THREAD(%rbx), %r10
-    movq    CB_TASK(%rbx), %rdx
-    movq    CB_THUNK(%rbx), %r11
-    jmp     .Lleft
+    jmp     .Lend
 .Lrefused:
     movq    %rbx, %rdi
     call    callback_refused
     jmp     .Lreturn
-.Lrun_deferred:
-    movq    %rax, 48(%rsp)
+.Lscope_made:
     movq    %rbx, %rdi
-    call    callback_run_deferred
-    movq    48(%rsp), %rax
+    movq    %rax, %rsi
+    call    callback_end_scope
     jmp     .Lreturn
-.Llanded:                           /* rdi = the scope; the stack pointer is the scope's */
+    .globl  arch_callback_landed
+    .hidden arch_callback_landed
+arch_callback_landed:               /* rdi = the scope; the stack pointer is the scope's */
     leaq    -CB_SCOPE(%rdi), %rbx
     call    callback_landed
     movq    8(%rsp), %rbp
@@ -263,19 +239,54 @@ thunk_common:
     movq    %rax, 48(%rsp)
     movq    %rbx, %rdi
     call    callback_enter_away
-    movq    CB_THREAD(%rbx), %r10
+    movq    BLOCK_THREAD(%rbx), %r10
     movq    48(%rsp), %rax
     jmp     .Lentered
 .Lmisplaced:
     movq    %rbx, %rdi
     call    callback_misplaced
     ud2
+
+    /* Cold: before it. */
+    .cfi_restore rbx
+    .cfi_restore rbp
+    .cfi_restore r12
+    .cfi_restore r13
+    .cfi_restore r14
+    .cfi_restore r15
+    .cfi_def_cfa r8, 8
+.Lnot_in:
+    andl    $CALL_STATE_MASK, %ecx
+    cmpl    $CALL_OUT, %ecx
+    je      elsewhere
+    xorl    %eax, %eax              /* what it cannot be now: the swap fails */
+    cmpl    $CALL_AWAY, %ecx
+    jne     .Lenter
+    cmpq    TASK_STACK_RESERVE(%rdx), %rsp /* a section: the foreign frames are on the task's stack */
+    jb      .Laway
+    cmpq    TASK_STACK_BASE(%rdx), %rsp
+    jb      elsewhere
+.Laway:
+    movl    $1, CB_WAS_AWAY(%rsp)
+    jmp     .Lenter
+.Ldeep:
+    lock incl THUNK_DEEP(%r11)
+    jmp     .Lslot
+.Lenter_cold:
+    enter_task
+    movq    %rbx, %rdi
+    call    callback_leave
+    movq    BLOCK_THREAD(%rbx), %r10
+    movq    CB_THUNK(%rbx), %r11
+    movq    THREAD_TASK(%r10), %rdx
+    jmp     .Lleft
     .cfi_endproc
     .size   thunk_common, . - thunk_common
 
     .type   elsewhere, @function
-elsewhere:                          /* rsp is the record still, which is known by rbx */
+elsewhere:                          /* rsp is the record still */
     .cfi_startproc
+    .cfi_personality 0x1b, arch_personality
     .cfi_def_cfa r8, 8
     movq    %rsp, %rdi
     pushq   %rbp
@@ -284,12 +295,20 @@ elsewhere:                          /* rsp is the record still, which is known b
     pushq   %rbp
     .cfi_escape 0x10, 6, 2, 0x77, 8
     call    callback_elsewhere
+    movq    (CB_THUNK + 16)(%rsp), %rsi
     movq    8(%rsp), %rcx
     movq    %rbp, %rsp
     .cfi_def_cfa rsp, 8
     movq    %rcx, %rbp
+    testl   $THUNK_PLAIN, THUNK_FLAGS(%rsi)
+    jnz     1f
     movq    %rax, %xmm0
     ret
+1:  testl   %eax, %eax
+    jz      2f
+    movl    %eax, %edi
+    jmp     callback_failed
+2:  ret
     .cfi_endproc
     .size   elsewhere, . - elsewhere
 
@@ -332,6 +351,7 @@ gather:                             /* floating words, or words on the stack */
     .p2align 4
 arch_protect:
     .cfi_startproc
+    .cfi_personality 0x1b, arch_personality
     pushq   %rbp
     .cfi_adjust_cfa_offset 8
     .cfi_offset rbp, -16
@@ -387,6 +407,18 @@ arch_unwind:
     jmp     *SCOPE_PC(%rdi)
     .cfi_endproc
     .size   arch_unwind, . - arch_unwind
+
+/* void arch_keep_registers(callback = rdi): all are in the callback's frame. */
+    .globl  arch_keep_registers
+    .hidden arch_keep_registers
+    .type   arch_keep_registers, @function
+    .p2align 4
+arch_keep_registers:
+    .cfi_startproc
+    movb    $1, CB_KEEPS(%rdi)
+    ret
+    .cfi_endproc
+    .size   arch_keep_registers, . - arch_keep_registers
 
 /* bool arch_is_dispatched(callback = rdi): the system calls nobody back, but by signals. */
     .globl  arch_is_dispatched

@@ -7,7 +7,7 @@
  * arch_switch is tail-called and goes back by an indirect jump, which is predicted by where it is, not by a return stack
  * that belongs to another task. arch_switch_alike returns instead: where both tasks wait in the same functions, the return stack
  * of one fits the other. */
-#include "../../layout.h"
+#include "linked.inc"
 
     .text
 
@@ -131,6 +131,7 @@ arch_thread_run:
     subq    $(BLOCK_BYTES + 64), %rsp
     andq    $-64, %rsp
     movq    %rsp, THREAD_STACK_TOP(%rdi)
+    movq    %rdi, BLOCK_THREAD(%rsp)
     movq    %rbp, THREAD_LOOP_FRAME(%rdi)
 
 /* void arch_abandon_to_loop(thread = rdi), no return: what is on the stack now is left behind. */
@@ -153,6 +154,30 @@ arch_abandon_to_loop:
     .cfi_endproc
     .size   arch_abandon_to_loop, . - arch_abandon_to_loop
     .size   arch_thread_run, . - arch_thread_run
+
+/* int arch_call_on_thread(fn = rdi, arg = rsi, thread = rdx) */
+    .globl  arch_call_on_thread
+    .hidden arch_call_on_thread
+    .type   arch_call_on_thread, @function
+    .p2align 4
+arch_call_on_thread:
+    .cfi_startproc
+    .cfi_personality 0x1b, arch_personality
+    movq    THREAD_STACK_TOP(%rdx), %rcx
+    movq    %rdi, BLOCK_FN(%rcx)
+    movq    %rsp, BLOCK_SP(%rcx)
+    movq    %rcx, %rsp
+    frame_linked_at_block
+    stack_goes_elsewhere
+    movq    %rdi, %rax
+    movq    %rsi, %rdi
+    call    *%rax
+    stack_is_here_again
+    movq    BLOCK_SP(%rsp), %rsp
+    .cfi_def_cfa rsp, 8
+    ret
+    .cfi_endproc
+    .size   arch_call_on_thread, . - arch_call_on_thread
 
 /* void arch_task_prepare(task = rdi): the frame that resume_task takes for a saved one.
  *   high  [0: where unwinding stops][0][entry][rbp = 0][rbx = task][…] <- sp */

@@ -9,6 +9,11 @@ enum { ARCH_BASE_BELOW = 8 };
 /* So many words of a thunk's caller, if none is a floating-point one, lie where the assembly puts them. */
 enum { ARCH_THUNK_WORDS = 64 };
 
+/* Whether a thunk's words lie where its caller put them, above the return address; else they are in the record. */
+enum { ARCH_THUNK_ARGS_AT_CALLER = 1 };
+/* A callback's frame on the task's stack: so far below its call's, aligned to 16. callback.S knows it too. */
+enum { ARCH_CALLBACK_BELOW = 8, ARCH_CALLBACK_BYTES = 304 };
+
 /* A hint in a spin loop. */
 static inline void arch_pause(void) { __builtin_ia32_pause(); }
 

@@ -22,7 +22,6 @@
 /* Fills the block: the function in \fn, rsp still at the task's return address. Disturbs rax. */
 .macro enter fn
     movq    \fn, BLOCK_FN(%r11)
-    movq    %r10, BLOCK_THREAD(%r11)
     incq    %rax                    /* OUT to IN */
     movq    %rax, THREAD_CALL(%r10) /* ENTER 2 */
     movq    (%rsp), %rax
@@ -124,7 +123,6 @@ arch_call_on_thread:
     movq    %r8, %r10
     movq    THREAD_STACK_TOP(%r10), %r11
     movq    %rcx, BLOCK_FN(%r11)
-    movq    %r10, BLOCK_THREAD(%r11)
     movq    (%rsp), %rax
     movq    %rax, BLOCK_RETURN(%r11)
     leaq    8(%rsp), %rax

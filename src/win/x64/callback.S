@@ -12,7 +12,8 @@
  * leaf: rsp stays, and the record is written below it, less than a page, where nothing runs meanwhile. The task's stack is
  * touched only with its fields in the TEB, since it may have to grow.
  * One locked step (LEAVE's), which is also the fence of the thunk's slot; entering the call again is a plain store.
- * Callee-saved registers are kept for unwinding only: on the straight way the user's function has kept them itself. */
+ * Callee-saved registers are kept for panics that end here, only: else the user's function keeps them itself. The general
+ * ones are stored; xmm6 to xmm15, ten stores, are found by unwinding when such a panic comes (dispatched.c). */
 #include "registers.inc"
 #include "teb.inc"
 
@@ -23,19 +24,17 @@
 
     .text
 
-/* uintptr_t arch_callback(fn = rcx, arg = rdx): the record's own thunk. Returns 0 or a code. */
-    .globl  arch_callback
+/* int pintle_callback(fn = rcx, arg = rdx): a thunk that all share; fn and arg are its words. */
+    .globl  pintle_callback
     .p2align 6
-arch_callback:
+pintle_callback:
+    testq   %rcx, %rcx
+    jz      callback_of_null
     leaq    -CB_BYTES(%rsp), %r9
+    movq    %rcx, 8(%rsp)
     andq    $-64, %r9
-    leaq    CB_OWN(%r9), %r11
-    movl    $THUNK_STATE_OPEN, THUNK_STATE(%r11)
-    movl    $THUNK_PLAIN, THUNK_FLAGS(%r11)
-    movq    %rcx, THUNK_FN(%r11)
-    movq    %rdx, THUNK_USER(%r11)
-    movq    $0, THUNK_PANIC_RESULT(%r11)
-    movq    $0, THUNK_DEEP(%r11)    /* and what lies behind: crosses, does not gather */
+    movq    %rdx, 16(%rsp)
+    leaq    callback_plain(%rip), %r11
     jmp     record_made
 
 /* From a thunk's entry: its number in eax, the stack and the other registers as the foreign code left them. */
@@ -48,51 +47,59 @@ thunk_common:
     movq    %r9, 32(%rsp)
     shlq    $6, %rax
     leaq    thunk_table(%rip), %r11
-    addq    %rax, %r11
     leaq    -CB_BYTES(%rsp), %r9
+    addq    %rax, %r11
     andq    $-64, %r9
     cmpb    $0, THUNK_GATHERS(%r11)
     jne     gather
 record_made:                        /* r9 = the record, r11 = the thunk */
-    leaq    8(%rsp), %rax
-    movq    %rax, CB_ARGS(%r9)
     movq    %rsp, CB_SP(%r9)
     movq    %r11, CB_THUNK(%r9)
-    movq    $0, CB_FOUND(%r9)
-    movl    $0, CB_WAS_AWAY(%r9)
+    movq    $0, CB_WAS_AWAY(%r9)    /* and has_found */
     load_self callback
     testq   %r10, %r10
     jz      elsewhere
     movq    THREAD_CALL(%r10), %rax
     movq    THREAD_TASK(%r10), %rdx
+    movabsq $THREAD_ONE_DEEPER, %r8
     movl    %eax, %ecx
-    andl    $CALL_STATE_MASK, %ecx
+    addq    THREAD_PINS_AUTO(%r10), %r8
+    andl    $CALL_FLAGS_MASK, %ecx
     cmpl    $CALL_IN, %ecx
     jne     not_in
-enter:                              /* ENTER_CB 1, 2 */
-    movq    THREAD_STACK_TOP(%r10), %r8
-    movq    THREAD_CALLBACK(%r10), %rcx
-    movq    %r8, CB_STACK_TOP(%r9)
-    movq    %rcx, CB_OUTER(%r9)
-    movl    THREAD_CALLBACK_DEPTH(%r10), %ecx
-    movq    %r10, CB_THREAD(%r9)
-    movq    %rdx, CB_TASK(%r9)
+enter:
+    testl   $THUNK_PLAIN, THUNK_FLAGS(%r11)
+    jnz     slot_set
+    movq    %r8, %rcx
+    shrq    $32, %rcx
     cmpl    $THREAD_THUNK_SLOTS, %ecx
-    jae     deep
-    movq    %r11, THREAD_THUNKS_INSIDE(%r10,%rcx,8)
+    ja      deep
+    movq    %r11, (THREAD_THUNKS_INSIDE - 8)(%r10,%rcx,8) /* ENTER_CB 1 */
 slot_set:
-    incl    %ecx
-    incl    THREAD_PINS_AUTO(%r10)
-    movl    %ecx, THREAD_CALLBACK_DEPTH(%r10)
-    movq    %r9, THREAD_CALLBACK(%r10)
-    movq    %r9, THREAD_STACK_TOP(%r10)
+    leaq    CALL_LEAVE_STEP(%rax), %rcx
+    lock cmpxchgq %rcx, THREAD_CALL(%r10) /* ENTER_CB 3, as early as can be: what follows need not wait for it */
+    jne     not_left
+    cmpl    $0, THREAD_ATTENTION(%r10)
+    jne     not_left
+enter_task:                         /* ENTER_CB 2 and 4. rax = 0: not left yet */
+    movaps  THREAD_STACK_TOP(%r10), %xmm0
+    movq    %r9, %xmm1
+    movq    TASK_INSIDE(%rdx), %rcx
+    punpcklqdq %xmm1, %xmm1
+    movaps  %xmm0, CB_STACK_TOP(%r9)
+    movq    %r10, BLOCK_THREAD(%r9)
+    movq    %rcx, CB_INSIDE(%r9)
+    movq    %r8, CB_PINS(%r9)
+    movq    THREAD_STACK_TOP(%r10), %rcx
+    movq    %r8, THREAD_PINS_AUTO(%r10)
+    movaps  %xmm1, THREAD_STACK_TOP(%r10)
+    movq    BLOCK_SP(%rcx), %r8
     movq    TEB_STACK_BASE, %rcx
     cmpq    %rcx, THREAD_STACK_BASE(%r10)
     jne     fiber
 stack_known:
     teb_keep_thread %r10, %rcx, %ecx
     teb_put_task %rdx, %rcx, %ecx, %xmm0
-    movq    BLOCK_SP(%r8), %r8      /* ENTER_CB 3 */
     movq    (%rsp), %rcx
     subq    $8, %r8
     andq    $-16, %r8
@@ -103,8 +110,10 @@ stack_known:
 
     /* Cold: before the switch. */
 not_in:
+    andl    $CALL_STATE_MASK, %ecx
     cmpl    $CALL_OUT, %ecx
     je      elsewhere
+    xorl    %eax, %eax              /* what it cannot be now: the swap fails */
     cmpl    $CALL_AWAY, %ecx
     jne     enter
     cmpq    TASK_STACK_RESERVE(%rdx), %rsp /* a section: the foreign frames are on the task's stack */
@@ -117,7 +126,11 @@ away:
 deep:
     lock incl THUNK_DEEP(%r11)
     jmp     slot_set
+not_left:
+    xorl    %eax, %eax
+    jmp     enter_task
 fiber:                              /* a stack of the DLL's own: the thread's until the callback returns */
+    movl    $1, CB_HAS_FOUND(%r9)
     movq    THREAD_STACK_BASE(%r10), %rcx
     movq    %rcx, (CB_FOUND + 0)(%r9)
     movq    THREAD_STACK_LIMIT(%r10), %rcx
@@ -158,15 +171,22 @@ elsewhere:
     .seh_stackalloc (CB_BYTES + 128)
     .seh_endprologue
     movq    %r9, %rcx
+    movq    CB_THUNK(%r9), %rbp
     call    callback_elsewhere
-    movq    %rax, %xmm0
+    testl   $THUNK_PLAIN, THUNK_FLAGS(%rbp)
+    jz      1f
+    testl   %eax, %eax
+    jz      1f
+    movl    %eax, %ecx
+    call    callback_failed         /* gives the code back */
+1:  movq    %rax, %xmm0
     addq    $(CB_BYTES + 128), %rsp
     popq    %rbp
     ret
     .seh_endproc
 
 /* On the task's stack from the first instruction on. r8 = where the frame ends, r9 = the record, r10 = the thread,
- * r11 = the thunk, rax = the call word, rdx = the task. */
+ * r11 = the thunk, rdx = the task, rax = 0: the call is not left yet. */
     .p2align 4
     .seh_proc callback_frame
     .seh_handler fault_unhandled, @except
@@ -174,49 +194,32 @@ callback_frame:
     leaq    -FRAME_BYTES(%r8), %rsp
     .seh_pushframe
     .seh_stackalloc FRAME
-    save_registers_at HOME
+    save_general_at HOME
     .seh_endprologue
     movq    %r9, %rbx               /* the record */
-    movl    %eax, %ecx
-    andl    $CALL_FLAGS_MASK, %ecx
-    cmpl    $CALL_IN, %ecx
-    jne     .Lleave_cold
-    leaq    CALL_LEAVE_STEP(%rax), %rcx
-    lock cmpxchgq %rcx, THREAD_CALL(%r10) /* ENTER_CB 4 */
-    jne     .Lleave_cold
-    cmpl    $0, THREAD_ATTENTION(%r10)
-    jne     .Lleave_cold
+    testl   %eax, %eax
+    jz      .Lleave_cold
 .Lleft:
     cmpl    $THUNK_STATE_OPEN, THUNK_STATE(%r11)
     jne     .Lrefused
     cmpq    $0, TASK_PENDING(%rdx)
     jne     .Lrefused
-    movq    TASK_SCOPE(%rdx), %rax  /* ENTER_CB 5 */
-    movq    TASK_INSIDE(%rdx), %rcx
-    movl    THREAD_PINS_AUTO(%r10), %r8d
-    leaq    .Llanded(%rip), %r9
-    movq    %rax, (CB_SCOPE + SCOPE_OUTER)(%rbx)
-    movq    $0, (CB_SCOPE + SCOPE_DEFERRED)(%rbx)
-    movq    %rsp, (CB_SCOPE + SCOPE_SP)(%rbx)
-    movq    %r9, (CB_SCOPE + SCOPE_PC)(%rbx)
-    movq    %rbx, (CB_SCOPE + SCOPE_CALLBACK)(%rbx)
-    movq    %rcx, (CB_SCOPE + SCOPE_INSIDE)(%rbx)
-    movq    $0, (CB_SCOPE + SCOPE_PANIC)(%rbx)
-    movq    %r8, (CB_SCOPE + SCOPE_PINS)(%rbx) /* and exits = false */
-    leaq    CB_SCOPE(%rbx), %rax
-    movq    %rax, TASK_SCOPE(%rdx)
+    movq    CB_SP(%rbx), %rdx       /* ENTER_CB 5 */
+    testl   $THUNK_PLAIN, THUNK_FLAGS(%r11)
+    jnz     .Lplain
     movq    THUNK_USER(%r11), %rcx
-    movq    CB_ARGS(%rbx), %rdx
+    addq    $8, %rdx
     call    *THUNK_FN(%r11)
+.Lreturned:
+    movq    BLOCK_THREAD(%rbx), %r10
     movq    %rax, %r9
-    cmpq    $0, (CB_SCOPE + SCOPE_DEFERRED)(%rbx)
-    jne     .Lrun_deferred
-    movq    CB_TASK(%rbx), %rdx
-    movq    (CB_SCOPE + SCOPE_OUTER)(%rbx), %rcx
-    movq    %rcx, TASK_SCOPE(%rdx)
+    movq    THREAD_TASK(%r10), %rdx
+    movq    TASK_SCOPE(%rdx), %rcx
+    cmpq    %rbx, SCOPE_CALLBACK(%rcx)
+    je      .Lscope_made
 .Lreturn:                           /* r9 = the result; ENTER_CB 6 */
     load_self callback_back
-    cmpq    CB_THREAD(%rbx), %r10
+    cmpq    BLOCK_THREAD(%rbx), %r10
     jne     .Lmisplaced
     cmpq    THREAD_CALLBACK(%r10), %rbx
     jne     .Lmisplaced
@@ -224,41 +227,52 @@ callback_frame:
     jne     .Lenter_away
     incq    THREAD_CALL(%r10)       /* OUT to IN: nobody else writes it while it says OUT */
 .Lentered:                          /* ENTER_CB 7 */
-    movl    THREAD_CALLBACK_DEPTH(%r10), %ecx
-    movq    CB_OUTER(%rbx), %rax
-    movq    CB_STACK_TOP(%rbx), %r8
-    decl    %ecx
-    decl    THREAD_PINS_AUTO(%r10)
-    movl    %ecx, THREAD_CALLBACK_DEPTH(%r10)
-    cmpl    $THREAD_THUNK_SLOTS, %ecx
-    jae     .Ldeep_leave
-    movq    $0, THREAD_THUNKS_INSIDE(%r10,%rcx,8)
-.Lslot_clear:
-    movq    %rax, THREAD_CALLBACK(%r10)
-    movq    %r8, THREAD_STACK_TOP(%r10)
-    movq    CB_TASK(%rbx), %rdx
+    movabsq $-THREAD_ONE_DEEPER, %r8
+    movq    CB_PINS(%rbx), %rcx
+    movaps  CB_STACK_TOP(%rbx), %xmm0
     movq    CB_THUNK(%rbx), %r11
+    addq    %rcx, %r8
+    movq    THREAD_TASK(%r10), %rdx
+    movq    %r8, THREAD_PINS_AUTO(%r10)
+    movaps  %xmm0, THREAD_STACK_TOP(%r10)
+    testl   $THUNK_PLAIN, THUNK_FLAGS(%r11)
+    jnz     .Lslot_clear
+    shrq    $32, %rcx
+    cmpl    $THREAD_THUNK_SLOTS, %ecx
+    ja      .Ldeep_leave
+    movq    $0, (THREAD_THUNKS_INSIDE - 8)(%r10,%rcx,8)
+.Lslot_clear:
     teb_keep_task %rdx, %rax, %eax
     teb_put_thread %r10, %rax, %eax, %xmm1
-    cmpq    $0, CB_FOUND(%rbx)
+    cmpl    $0, CB_HAS_FOUND(%rbx)
     jne     .Lfiber_back
 .Lstack_known:
+    movq    CB_SP(%rbx), %rcx
+    movq    (HOME + SAVED_GPR)(%rsp), %rbx
     movq    %r9, %rax
     movq    %r9, %xmm0
     testl   $THUNK_PLAIN, THUNK_FLAGS(%r11)
-    jnz     .Lplain
-.Lend:
-    movq    CB_SP(%rbx), %rcx
-    movq    (HOME + SAVED_GPR)(%rsp), %rbx
+    jnz     .Lplain_end
     movq    %rcx, %rsp
     ret
+.Lplain_end:
+    testl   %eax, %eax
+    jnz     .Lfailed
+    movq    %rcx, %rsp
+    ret
+.Lfailed:
+    movq    %rcx, %rsp
+    movl    %eax, %ecx
+    jmp     callback_failed
+.Lplain:
+    movq    8(%rdx), %rax
+    movq    16(%rdx), %rcx
+    call    *%rax
+    xorl    %eax, %eax
+    jmp     .Lreturned
 
     /* Cold. */
-.Lplain:
-    movl    THUNK_PANIC_RESULT(%r11), %eax
-    jmp     .Lend
 .Ldeep_leave:
-    movq    CB_THUNK(%rbx), %r11
     lock decl THUNK_DEEP(%r11)
     jmp     .Lslot_clear
 .Lfiber_back:
@@ -274,22 +288,23 @@ callback_frame:
 .Lleave_cold:
     movq    %rbx, %rcx
     call    callback_leave
-    movq    CB_THREAD(%rbx), %r10
-    movq    CB_TASK(%rbx), %rdx
+    movq    BLOCK_THREAD(%rbx), %r10
     movq    CB_THUNK(%rbx), %r11
+    movq    THREAD_TASK(%r10), %rdx
     jmp     .Lleft
 .Lrefused:
     movq    %rbx, %rcx
     call    callback_refused
     movq    %rax, %r9
     jmp     .Lreturn
-.Lrun_deferred:
-    movq    %r9, RESULT(%rsp)
+.Lscope_made:
     movq    %rbx, %rcx
-    call    callback_run_deferred
-    movq    RESULT(%rsp), %r9
+    movq    %r9, %rdx
+    call    callback_end_scope
+    movq    %rax, %r9
     jmp     .Lreturn
-.Llanded:                           /* rcx = the scope; the stack pointer is the scope's */
+    .globl  arch_callback_landed
+arch_callback_landed:               /* rcx = the scope; the stack pointer is the scope's */
     leaq    -CB_SCOPE(%rcx), %rbx
     call    callback_landed
     movq    %rax, %r9
@@ -301,7 +316,7 @@ callback_frame:
     movq    %r9, RESULT(%rsp)
     movq    %rbx, %rcx
     call    callback_enter_away
-    movq    CB_THREAD(%rbx), %r10
+    movq    BLOCK_THREAD(%rbx), %r10
     movq    RESULT(%rsp), %r9
     jmp     .Lentered
 .Lmisplaced:

@@ -1,5 +1,7 @@
-/* dispatched.c (Windows, x86-64): whether the system called the code that led to a callback in a way that has to be
- * returned from. Two kinds of frames tell:
+/* dispatched.c (Windows, x86-64): what panics that come by a callback learn from the unwind data of the frames.
+ *
+ * Whether the system called the code that led to the callback in a way that has to be returned from. Two kinds of frames
+ * tell:
  *
  *   ntdll!KiUserCallbackDispatcher   the kernel called (EnumDisplayMonitors, messages from other threads): its side waits
  *                                    for NtCallbackReturn. Wine 8 gives up after 478 that never come
@@ -8,6 +10,9 @@
  *
  * The foreign frames between the callback and its call are still there when unwinding has landed in the callback's scope,
  * and the registers with which they called are in the frame of callback.S. So they are walked from there.
+ *
+ * And what xmm6 to xmm15 were when the callback was entered: the frames below have changed them, and know where they kept
+ * them. Every function that does so has unwind data on Windows; where some has not, the panic must not end there.
  * Threads: any. Locks: the loader's. Tests: tests/win/test_panic_win.c. */
 #include <windows.h>
 
@@ -64,4 +69,23 @@ bool arch_is_dispatched(const struct callback *callback) {
         if (context.Rsp <= before) return false;
     }
     return false;
+}
+
+void arch_keep_registers(struct callback *callback) {
+    CONTEXT context;
+    char *frame = callback_frame(callback);
+    RtlCaptureContext(&context);
+    for (int i = 0; i < FRAMES_MOST && context.Rip != 0 && context.Rsp != (DWORD64)(uintptr_t)frame; i++) {
+        DWORD64 image, establisher;
+        RUNTIME_FUNCTION *function = RtlLookupFunctionEntry(context.Rip, &image, NULL);
+        void *data;
+        if (function == NULL) {
+            context.Rip = *(const DWORD64 *)(uintptr_t)context.Rsp;
+            context.Rsp += 8;
+            continue;
+        }
+        RtlVirtualUnwind(UNW_FLAG_NHANDLER, image, context.Rip, function, &context, &data, &establisher, NULL);
+    }
+    callback->keeps_registers = context.Rsp == (DWORD64)(uintptr_t)frame;
+    if (callback->keeps_registers) memcpy(frame + HOME, &context.Xmm6, 10 * sizeof context.Xmm6);
 }

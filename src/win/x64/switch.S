@@ -135,6 +135,7 @@ arch_thread_run:
     leaq    -BLOCK_BYTES(%rsp), %rax
     andq    $-64, %rax
     movq    %rax, THREAD_STACK_TOP(%rcx)
+    movq    %rcx, BLOCK_THREAD(%rax)
     movq    %rbp, THREAD_LOOP_FRAME(%rcx)
 to_loop:                            /* thread = rcx: what is on the stack now is left behind */
     teb_put_thread %rcx, %rax, %eax, %xmm0
