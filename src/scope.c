@@ -80,7 +80,9 @@ static struct scope *innermost(struct thread *thread, struct pintle_task *task) 
     return LIKELY(task->scope->callback == thread->callback) ? task->scope : callback_scopes(thread, task);
 }
 
-struct scope *scope_innermost(struct pintle_task *task) { return innermost(thread_self(), task); }
+struct scope *scope_innermost(struct pintle_task *task) {
+    return innermost(thread_self(), task);
+}
 
 static void scope_begin(struct scope *scope, struct thread *thread, struct pintle_task *task) {
     *scope = (struct scope){.outer = innermost(thread, task),
