@@ -11,7 +11,7 @@ configure_package_config_file(cmake/pintleConfig.cmake.in pintleConfig.cmake INS
     NO_SET_AND_CHECK_MACRO)
 write_basic_package_version_file(pintleConfigVersion.cmake COMPATIBILITY SameMinorVersion)
 install(FILES ${CMAKE_CURRENT_BINARY_DIR}/pintleConfig.cmake ${CMAKE_CURRENT_BINARY_DIR}/pintleConfigVersion.cmake
-    DESTINATION ${package_dir})
+    cmake/PintleServices.cmake cmake/messages.mc DESTINATION ${package_dir})
 
 # pkg-config: what the static library needs is private where a shared one is installed (pkg-config --static asks for
 # it), and public where there is only the static one.

@@ -4,6 +4,7 @@
  *   call.c       pintle call: options, the calls          report.c     its results, for people and as JSON
  *   tour.c       pintle tour; its blocking calls and zlib in tour_win.c, tour_posix.c
  *   exports.c    pintle exports                           image.c      reads PE and ELF files
+ *   service.c    pintle service; service_install.c its longest verb
  *   histogram.c  how long calls took
  *   progress.c   a line on a terminal while work is long  platform.h   the rest of what differs between systems
  *
@@ -24,8 +25,9 @@ enum { STATUS_OK = 0, STATUS_FAILED = 1, STATUS_USAGE = 2 };
 int command_call(int argc, char **argv);
 int command_exports(int argc, char **argv);
 int command_tour(int argc, char **argv);
+int command_service(int argc, char **argv);
 
-extern const char call_help[], exports_help[], tour_help[];
+extern const char call_help[], exports_help[], tour_help[], service_help[];
 
 /* Writes "pintle: SENTENCE" to standard error; returns STATUS_FAILED. */
 int fail(const char *format, ...) PINTLE_PRINTF(1, 2);

@@ -11,6 +11,7 @@ static const char help[] = "Calls into DLLs and shared objects from light tasks 
                            "  pintle exports DLL                 lists what a DLL exports, without loading it\n"
                            "  pintle tour                        compresses a file in 1,000 tasks while 1,000 others\n"
                            "                                     sit in blocking calls, and shows what it took\n"
+                           "  pintle service VERB NAME           installs, starts, stops, … Windows services\n"
                            "  pintle COMMAND --help              all about a command\n"
                            "  pintle --version\n"
                            "\n"
@@ -121,6 +122,7 @@ int main(int argc, char **argv) {
     if (is(command, "call")) return command_call(argc - 1, argv + 1);
     if (is(command, "exports")) return command_exports(argc - 1, argv + 1);
     if (is(command, "tour")) return command_tour(argc - 1, argv + 1);
+    if (is(command, "service")) return command_service(argc - 1, argv + 1);
     if (is(command, "--version")) {
         uint32_t version = pintle_version();
         printf("pintle %" PRIu32 ".%" PRIu32 ".%" PRIu32 "\n", version >> 16, version >> 8 & 0xff, version & 0xff);
@@ -130,6 +132,7 @@ int main(int argc, char **argv) {
         if (argc > 2 && is(argv[2], "call")) return show_help(call_help);
         if (argc > 2 && is(argv[2], "exports")) return show_help(exports_help);
         if (argc > 2 && is(argv[2], "tour")) return show_help(tour_help);
+        if (argc > 2 && is(argv[2], "service")) return show_help(service_help);
         return show_help(help);
     }
     return fail_usage("", "there is no command '%s'", command);
