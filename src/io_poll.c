@@ -75,6 +75,7 @@ void poll_shutdown(void) {
     atomic_store_relaxed(&poller.owner, NULL);
     os_poller_shutdown();
     lock_release(&making);
+    io_stop();
 }
 
 /* ---- Who waits ---- */

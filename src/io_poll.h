@@ -34,6 +34,7 @@ void poll_call_for(const struct thread *thread);
 void io_ready(const os_ready *ready);
 void watch_ready(const os_ready *ready);
 void watch_stop(void);
+void io_stop(void); /* after the poller's end */
 
 /* ---- For the scheduler ---- */
 
