@@ -171,6 +171,31 @@ CASE(fault_in_a_callback_names_the_call_it_is_inside) {
                  "!calls_back+0x0");
 }
 
+/* Faults of a DLL are caught, but not what its callback calls: that is no call of the DLL's. */
+static uintptr_t calls_in_thunk(void *user, const uintptr_t *args) {
+    (void)args;
+    pintle_call(writes_in_call, user);
+    printf("survived\n");
+    return 0;
+}
+static void in_callback_of_caught_dll(void *arg) {
+    pintle_dll *dll;
+    pintle_proc *apply;
+    pintle_thunk *thunk;
+    uintptr_t words[2] = {0, 0};
+    if (pintle_dll_open(&dll, test_dll_path("faults"), PINTLE_DLL_FAULTS_PANIC) != 0 ||
+        pintle_dll_find(dll, "faults_apply", &apply) != 0 || pintle_thunk_new(&thunk, calls_in_thunk, arg, 1, 0) != 0)
+        exit(92);
+    words[0] = (uintptr_t)pintle_thunk_pointer(thunk);
+    pintle_proc_try_call(apply, 2, words, NULL);
+    printf("survived\n");
+}
+CHILD(in_callback_of_caught_dll) { run_plain(in_callback_of_caught_dll); }
+CASE(fault_in_a_call_of_a_callback_is_not_caught_with_the_dll) {
+    ASSERT_FAULT("in_callback_of_caught_dll", ACCESS, "fault: access violation writing 0x0", "'clumsy'",
+                 "inside a call of ", "!writes_in_call+0x0", "inside a call of faults.", "!faults_apply+0x0");
+}
+
 /* ---- The stack ends ---- */
 
 NOT_INLINED static unsigned recurse_for_ever(unsigned depth) {
