@@ -5,6 +5,7 @@
  * finished, a client that was let in gets its answer. */
 #define WIN32_LEAN_AND_MEAN
 #include <pintle.h>
+#include <share.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -61,8 +62,8 @@ static int do_job(void *arg) {
     snprintf(from, sizeof from, "%s\\in\\%s", job->folder, job->name);
     snprintf(to, sizeof to, "%s\\out\\%s", job->folder, job->name);
     snprintf(half, sizeof half, "%s.part", to);
-    FILE *file = fopen(from, "rb");
-    if (file == NULL) return 1; /* its writer has it still: the next look finds it */
+    FILE *file = _fsopen(from, "rb", _SH_DENYRW);
+    if (file == NULL) return 1; /* its writer has it still, maybe half written: the next look finds it */
     while ((got = fread(block, 1, sizeof block, file)) > 0) count(&counts, block, got);
     fclose(file);
     file = fopen(half, "wb");

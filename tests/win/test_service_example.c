@@ -56,7 +56,7 @@ static void install(void) {
     GetTempPathA(sizeof temporary, temporary);
     snprintf(name, sizeof name, "Counter-%lu", GetCurrentProcessId());
     snprintf(pipe_name, sizeof pipe_name, "\\\\.\\pipe\\%s", name);
-    snprintf(root, sizeof root, "%sPintle's Counter %lu", temporary, GetCurrentProcessId());
+    snprintf(root, sizeof root, "%sPintle's Counter %lu %llu", temporary, GetCurrentProcessId(), GetTickCount64());
     folder_make("");
     folder_make("\\in");
     folder_make("\\out");
