@@ -14,7 +14,8 @@ struct poller {
 };
 extern struct poller poller;
 
-static inline bool poll_is_used(void) { return (uint32_t)atomic_load_relaxed(&poller.registered) != 0; }
+/* Acquire: who sees that something is registered also sees the poller, made before. Pairs with poll_use. */
+static inline bool poll_is_used(void) { return (uint32_t)atomic_load_acquire(&poller.registered) != 0; }
 static inline bool poll_is_unwatched(void) {
     return UNLIKELY(poll_is_used()) && atomic_load_relaxed(&poller.owner) == NULL;
 }

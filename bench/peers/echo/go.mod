@@ -1,0 +1,3 @@
+module pintle/bench/echo
+
+go 1.19
