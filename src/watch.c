@@ -101,6 +101,13 @@ int watch_error(int os_code, intptr_t object, const char *function) {
     return error_set(PINTLE_EINVAL, os_code, "%s: %s %lld: %s", function, os_watch_name, (long long)object, message);
 }
 
+/* The object itself was good when it was looked at. */
+static int arm_error(int os_code, const char *function) {
+    char message[128];
+    os_error_text(os_code, message, sizeof message);
+    return error_set(PINTLE_ELIMIT, os_code, "%s: the system watches no more: %s", function, message);
+}
+
 int watch_arm(struct watch *watch, uint32_t events, const char *function) {
     int os_code;
     lock_acquire(&table);
@@ -113,7 +120,8 @@ int watch_arm(struct watch *watch, uint32_t events, const char *function) {
     if (os_code == 0) watch->was_armed = true;
     watch->to_come += counts;
     lock_release(&table);
-    return os_code == 0 ? 0 : watch_error(os_code, watch->object, function);
+    if (os_code == 0) return 0;
+    return arm_error(os_code, function);
 }
 
 void watch_give_back(struct watch *watch) { os_watch_give_back(watch->object); }
