@@ -121,7 +121,8 @@ bool symbols_find(const wchar_t *file_path, uint32_t address, char *out_name, si
 
 static const void *at_address(const char *image, uint32_t address) { return image + address; }
 
-bool symbols_find_export(const char *image, uint32_t address, const char **out_name, size_t *out_offset) {
+bool symbols_find_export(const char *image, uint32_t address, const char **out_name, size_t *out_offset,
+                         bool *out_is_certain) {
     const IMAGE_DOS_HEADER *dos = at_address(image, 0);
     const IMAGE_NT_HEADERS64 *headers = at_address(image, (uint32_t)dos->e_lfanew);
     const IMAGE_DATA_DIRECTORY *directory = &headers->OptionalHeader.DataDirectory[IMAGE_DIRECTORY_ENTRY_EXPORT];
@@ -131,6 +132,7 @@ bool symbols_find_export(const char *image, uint32_t address, const char **out_n
     const uint16_t *ordinals;
     uint32_t best = 0;
     DWORD64 base;
+    *out_is_certain = false;
     if (directory->VirtualAddress == 0 || directory->Size < sizeof *exports) return false;
     functions = at_address(image, exports->AddressOfFunctions);
     names = at_address(image, exports->AddressOfNames);
@@ -143,5 +145,6 @@ bool symbols_find_export(const char *image, uint32_t address, const char **out_n
     }
     function = RtlLookupFunctionEntry((DWORD64)(uintptr_t)image + address, &base, NULL);
     *out_offset = address - best;
+    *out_is_certain = best != 0 && function != NULL && function->BeginAddress == best;
     return best != 0 && (function == NULL || function->BeginAddress <= best);
 }

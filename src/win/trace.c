@@ -9,8 +9,9 @@ void os_symbol(const void *address, bool is_return, char *out_text, size_t text_
     HMODULE module = NULL;
     wchar_t path[MAX_PATH], *file;
     char image[64], name[128];
-    const char *exported = name;
-    size_t offset;
+    const char *exported;
+    size_t offset, file_offset;
+    bool has_export, is_certain;
     DWORD flags = GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS | GET_MODULE_HANDLE_EX_FLAG_UNCHANGED_REFCOUNT;
     if (at == NULL || !GetModuleHandleExW(flags, (const wchar_t *)(const void *)at, &module) ||
         GetModuleFileNameW(module, path, MAX_PATH) == 0) {
@@ -20,8 +21,11 @@ void os_symbol(const void *address, bool is_return, char *out_text, size_t text_
     const char *base = (const char *)module;
     file = wcsrchr(path, L'\\');
     win_utf8(file != NULL ? file + 1 : path, image, sizeof image);
-    if (symbols_find(path, (uint32_t)(at - base), name, sizeof name, &offset) ||
-        symbols_find_export(base, (uint32_t)(at - base), &exported, &offset)) {
+    has_export = symbols_find_export(base, (uint32_t)(at - base), &exported, &offset, &is_certain);
+    /* A certain one saves reading the file. */
+    if (!is_certain && symbols_find(path, (uint32_t)(at - base), name, sizeof name, &file_offset)) {
+        snprintf(out_text, text_bytes, "%s!%s+0x%zx", image, name, file_offset + is_return);
+    } else if (has_export) {
         snprintf(out_text, text_bytes, "%s!%s+0x%zx", image, exported, offset + is_return);
     } else {
         snprintf(out_text, text_bytes, "%s+0x%zx", image, (size_t)((const char *)address - base));

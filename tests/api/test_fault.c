@@ -172,7 +172,7 @@ static void enter_and_protect(void *arg) {
     for (unsigned i = 0; i < 10; i++) protect(writes, NULL);
 }
 CASE(fault_in_library_mode_is_a_panic_and_stop_gives_all_back) {
-    for (unsigned i = 0; i < 20; i++) {
+    for (unsigned i = 0; i < 5; i++) {
         pintle_options options = faults_panic_options(1);
         ck_assert_int_eq(pintle_start(&options), 0);
         ck_assert_int_eq(pintle_enter(enter_and_protect, NULL), 0);

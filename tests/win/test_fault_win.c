@@ -13,7 +13,7 @@ static int exceptions_main(void *arg) {
     EXPECT(pintle_dll_find(f.dll, "faults_handles_raised", &handles_raised) == 0);
     EXPECT(pintle_dll_find(f.dll, "faults_with_cleanup", &with_cleanup) == 0);
     EXPECT(pintle_dll_find(f.dll, "faults_cleanups", &cleanups) == 0);
-    for (unsigned i = 0; i < 100; i++) {
+    for (unsigned i = 0; i < 20; i++) {
         EXPECT(is_fault(try_call(raise, CODE_OWN, 0), CODE_OWN, "exception", "RaiseException"));
         EXPECT(is_fault(try_call(raise_for_good, CODE_OWN, 0), CODE_OWN, "exception", "RaiseException"));
         EXPECT(is_fault(try_call(raise, 0xE06D7363, 0), (int)0xE06D7363, "C++ exception", "RaiseException"));
