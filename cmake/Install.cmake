@@ -5,13 +5,16 @@ include(CMakePackageConfigHelpers)
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/pintle)
 install(TARGETS pintle EXPORT pintleTargets)
 install(DIRECTORY include/ DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h")
+if(CMAKE_HOST_UNIX)
+    install(PROGRAMS cmake/pintle-wine-run DESTINATION ${CMAKE_INSTALL_BINDIR})
+endif()
 install(EXPORT pintleTargets NAMESPACE pintle:: DESTINATION ${package_dir})
 
 configure_package_config_file(cmake/pintleConfig.cmake.in pintleConfig.cmake INSTALL_DESTINATION ${package_dir}
     NO_SET_AND_CHECK_MACRO)
 write_basic_package_version_file(pintleConfigVersion.cmake COMPATIBILITY SameMinorVersion)
 install(FILES ${CMAKE_CURRENT_BINARY_DIR}/pintleConfig.cmake ${CMAKE_CURRENT_BINARY_DIR}/pintleConfigVersion.cmake
-    cmake/PintleServices.cmake cmake/messages.mc DESTINATION ${package_dir})
+    cmake/PintleServices.cmake cmake/PintleWine.cmake cmake/messages.mc DESTINATION ${package_dir})
 
 # pkg-config: what the static library needs is private where a shared one is installed (pkg-config --static asks for
 # it), and public where there is only the static one.

@@ -9,6 +9,9 @@ function(pintle_test_properties name kind limit_s)
     endif()
     math(EXPR runner_limit_s "${limit_s} + 5")
     math(EXPR ctest_limit_s "${limit_s} + 10")
+    if(CMAKE_CROSSCOMPILING)
+        math(EXPR ctest_limit_s "${limit_s} + 40") # the runner shows what hangs first
+    endif()
     set_tests_properties(${name} PROPERTIES LABELS ${kind} TIMEOUT ${ctest_limit_s}
         ENVIRONMENT "PINTLE_WINE_SECONDS=${runner_limit_s};WINEDEBUG=-all,err+module") # names a DLL that is missing
     # Wine can end a program that crashed with status 0: our programs lie at 0x14……. (In a death test it is the child that

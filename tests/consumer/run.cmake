@@ -49,4 +49,17 @@ elseif(STEP STREQUAL "pkg_config")
     file(MAKE_DIRECTORY ${WORK}/pkg_config)
     run(${CC} ${SOURCE}/tests/consumer/main.c -o ${WORK}/pkg_config/consumer ${flags})
     run_program(${WORK}/pkg_config/consumer)
+elseif(STEP STREQUAL "wine")
+    # As a project that cross-compiles: nothing of Wine in its own files.
+    set(ENV{PINTLE_WINEPREFIX} ${SOURCE}/build/wine)
+    unset(ENV{PINTLE_WINE_SECONDS})
+    run(${CMAKE_COMMAND} -S ${SOURCE}/tests/consumer -B ${WORK}/wine -G Ninja -DCMAKE_SYSTEM_NAME=Windows
+        -DCMAKE_SYSTEM_PROCESSOR=x86_64 -DCMAKE_C_COMPILER=${CC} -DCMAKE_FIND_ROOT_PATH=/usr/x86_64-w64-mingw32
+        -DCMAKE_PREFIX_PATH=${installed})
+    run(${CMAKE_COMMAND} --build ${WORK}/wine)
+    run(${CMAKE_CTEST_COMMAND} --test-dir ${WORK}/wine -j2 --output-on-failure --no-tests=error)
+    execute_process(COMMAND ${CMAKE_CTEST_COMMAND} --test-dir ${WORK}/wine -N OUTPUT_VARIABLE tests)
+    if(NOT tests MATCHES "Total Tests: 2")
+        message(FATAL_ERROR "not the program's test and Wine's start: ${tests}")
+    endif()
 endif()
