@@ -7,7 +7,7 @@
  *   thread's stack, high to low:  [system's frames][arch_thread_run][call block, 64 bytes] <- stack_top
  *                                 then either: sched_loop's frames     (no task is running)
  *                                 or:          a foreign call's frames (the task is in a call)
- *   task's stack, high to low:    [struct pintle_task] <- base [0: unwinding stops][arch_task_entry][task_main][user code …]
+ *   task's stack, high to low:    [struct stack] <- base [0: unwinding stops][arch_task_entry][task_main][user code …]
  *
  * The loop has no saved context: going to it is always "SP = stack_top; sched_loop(thread)".
  * Tests: tests/api (all of it runs on these), tests/win/test_unwind.c. */

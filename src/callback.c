@@ -321,7 +321,9 @@ static void attached_begin(struct thread *thread, struct pintle_task *task, bool
     struct thread *waiter = NULL;
     struct processor *processor;
     thread->reserved = task;
-    thread->pins_auto = task->base.pins_auto = 1; /* so that the thread's loop runs nothing else, and ends with it */
+    task_begin(task, NULL);
+    thread->pins_auto = task_base(task)->pins_auto =
+        1; /* so that the thread's loop runs nothing else, and ends with it */
     task->bound = thread;
     task_set_state(task, TASK_IDLE, TASK_RUNNABLE);
     if (sched.handles_faults) os_fault_stack_begin(&thread->fault_stack); /* two system calls, 0.3 µs */
@@ -377,12 +379,13 @@ static int attached_run(struct attached *attached) {
         attached_count_end();
         return PINTLE_ENOMEM;
     }
-    task_set_id(task, atomic_add_relaxed(&sched.tasks_spawned, 1) + 1);
+    if (sched.options.max_tasks != 0) atomic_add_relaxed(&sched.tasks_counted, 1); /* not refused, but counted */
+    task_set_id(task, sched_count_spawned(NULL));
     task->spawned_at = NULL;
     task->saved_errno = attached->error_number;
     task->saved_last_error = attached->last_error;
     task_set_name(task, "callback");
-    atomic_store_relaxed(&task->flags, TASK_DETACHED);
+    task_prepare_flags(task, TASK_DETACHED);
     atomic_store_relaxed(&task->join, JOIN_DETACHED);
     slot_set(thread, attached->callback->thunk);
     attached->callback->block.thread = thread;

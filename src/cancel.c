@@ -6,7 +6,7 @@
 #include "panic.h"
 #include "pintle/scope.h"
 #include "scheduler.h"
-#include "stack.h"
+#include "record.h"
 #include "wait.h"
 
 void task_cancel(struct pintle_task *task, int reason) {
@@ -33,7 +33,10 @@ int pintle_cancel_reason(void) {
     return task != NULL ? task_cancel_reason(task) : 0;
 }
 
-void pintle_cancel_mask(void) { task_only("pintle_cancel_mask")->task->cancel_masks++; }
+void pintle_cancel_mask(void) {
+    struct pintle_task *task = task_only("pintle_cancel_mask")->task;
+    if (++task->cancel_masks == 0) panic("pintle_cancel_mask: nested 65,536 deep");
+}
 
 void pintle_cancel_unmask(void) {
     struct pintle_task *task = task_only("pintle_cancel_unmask")->task;

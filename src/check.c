@@ -5,7 +5,7 @@
  * Threads: any. Locks: sched.lock, timers, pools; never two at a time. Tests: tests/api/test_check.c. */
 #include "error.h"
 #include "scheduler.h"
-#include "stack.h"
+#include "record.h"
 
 #if defined(PINTLE_DEBUG_CHECKS)
 enum { THOROUGH = 1 };
@@ -141,7 +141,8 @@ int pintle_check(void) {
         check_ring(&finding, processor);
     }
     if (THOROUGH) stack_check_records(check_record, &finding);
-    if (atomic_load_acquire(&sched.tasks_ended) > atomic_load_acquire(&sched.tasks_spawned)) {
+    uint64_t live, spawned = sched_tasks(&live);
+    if (live > spawned) {
         found(&finding, "more tasks have ended than were spawned");
     }
     return finding.text[0] == '\0' ? 0 : error_set(PINTLE_ECORRUPT, 0, "pintle_check: %s", finding.text);

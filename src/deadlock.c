@@ -13,7 +13,7 @@
 #include "panic.h"
 #include "sanitize.h"
 #include "scheduler.h"
-#include "stack.h"
+#include "record.h"
 #include "task_text.h"
 
 enum {

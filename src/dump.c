@@ -12,7 +12,7 @@
 #include "error.h"
 #include "pintle/trace.h"
 #include "scheduler.h"
-#include "stack.h"
+#include "record.h"
 #include "task_text.h"
 
 enum { LISTED_MOST = 100, GROUPS_MOST = 64, LINE_BYTES = 512, SYMBOL_BYTES = 128 };
@@ -183,15 +183,16 @@ static const char *phase_text(enum run_phase phase) {
 static void write_all(void) {
     enum run_phase phase = sched_phase();
     int64_t now = os_now_ns();
+    uint64_t live;
     if (phase == PHASE_STOPPED || sched.processors == NULL) {
         line("pintle: dump: the runtime does not run\n");
         return;
     }
+    (void)sched_tasks(&live);
     line("pintle: dump: %s, %llu tasks, %u of %u processors idle, %u queued for all, %u threads spare, %u searching\n",
-         phase_text(phase),
-         (unsigned long long)(atomic_load_relaxed(&sched.tasks_spawned) - atomic_load_relaxed(&sched.tasks_ended)),
-         atomic_load_relaxed(&sched.idle_count), sched.processor_count, atomic_load_relaxed(&sched.global_count),
-         atomic_load_relaxed(&sched.spare_hint), atomic_load_relaxed(&sched.searching));
+         phase_text(phase), (unsigned long long)live, atomic_load_relaxed(&sched.idle_count), sched.processor_count,
+         atomic_load_relaxed(&sched.global_count), atomic_load_relaxed(&sched.spare_hint),
+         atomic_load_relaxed(&sched.searching));
     for (uint32_t i = 0; i < sched.processors_all; i++) write_processor(&sched.processors[i], now);
     for (const struct thread *thread = thread_first(); thread != NULL; thread = thread->all_next) write_thread(thread);
     stack_check_records(write_task, NULL);

@@ -83,6 +83,7 @@ int pintle_local_set(pintle_local *local, void *value) {
                          (unsigned long long)task->id);
     }
     task->locals->values[local->number] = value;
+    atomic_fetch_or_explicit(&task->flags, TASK_LOCALS, memory_order_relaxed);
     return 0;
 }
 

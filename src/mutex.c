@@ -20,6 +20,7 @@
 #include "clock.h"
 #include "error.h"
 #include "owner.h"
+#include "stack.h"
 #include "panic.h"
 #include "pintle/sync.h"
 #include "wait.h"
@@ -64,7 +65,7 @@ static NORETURN COLD void misuse(const char *function, const char *what, uint64_
 #if defined(PINTLE_DEBUG_CHECKS)
 static pintle_mutex **held_list(void) {
     struct thread *thread = thread_self();
-    return thread != NULL && thread->task != NULL ? &thread->task->held : NULL;
+    return thread != NULL && thread->task != NULL ? &task_stack(thread->task)->held : NULL;
 }
 
 static void rank_check(const pintle_mutex *mutex) {

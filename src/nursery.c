@@ -27,6 +27,7 @@
 #include "memory.h"
 #include "owner.h"
 #include "panic.h"
+#include "stack.h"
 
 enum { BATCH = 64, RESTING_LEAST = 64, LEFT_NAMED = 3 };
 
@@ -194,6 +195,7 @@ bool nursery_enter(struct pintle_scope *nursery, struct pintle_task *task) {
         return false;
     }
     task->nursery = nursery;
+    task_prepare_flags(task, TASK_MEMBER);
     task->member_next = nursery->members;
     task->member_previous = NULL;
     if (nursery->members != NULL) nursery->members->member_previous = task;
@@ -236,7 +238,7 @@ void nursery_panicked(struct pintle_task *task) {
     char label[TASK_TEXT_BYTES];
     lock_acquire(&nursery->lock);
     fail_locked(nursery, PINTLE_EPANIC, 0, "%s of the scope ended by a panic: %s", task_label(task, label),
-                task->base.panic->info.text);
+                task->panic->info.text);
     lock_release(&nursery->lock);
     cancel(nursery, PINTLE_ECANCELED); /* open, as long as the task is in it */
 }
@@ -346,8 +348,8 @@ int pintle_scope_open(pintle_scope **out, int64_t deadline_ns) {
     if (parent != NULL) link_to_parent(nursery, parent);
     if (task != NULL) {
         nursery->opened_in = scope_innermost(task);
-        nursery->opened_before = task->nurseries;
-        task->nurseries = nursery;
+        nursery->opened_before = task_stack(task)->nurseries;
+        task_stack(task)->nurseries = nursery;
     }
     lock_acquire(&nursery->lock);
     atomic_store_relaxed(&nursery->is_open, 1);
@@ -466,7 +468,7 @@ int pintle_scope_close(pintle_scope *scope) {
     }
     close_nursery(scope, "pintle_scope_close");
     if (task != NULL) {
-        struct pintle_scope **at = &task->nurseries;
+        struct pintle_scope **at = &task_stack(task)->nurseries;
         while (*at != scope) at = &(*at)->opened_before;
         *at = scope->opened_before;
     }
@@ -479,19 +481,19 @@ int pintle_scope_close(pintle_scope *scope) {
 
 void nurseries_discard(struct pintle_task *task, const struct scope *scope) {
     /* All are told before the first is waited for: they may wait for each other. */
-    for (struct pintle_scope *nursery = task->nurseries; nursery != NULL && nursery->opened_in == scope;
+    for (struct pintle_scope *nursery = task_stack(task)->nurseries; nursery != NULL && nursery->opened_in == scope;
          nursery = nursery->opened_before)
         cancel(nursery, PINTLE_ECANCELED);
     while (nurseries_opened_in(task, scope)) {
-        struct pintle_scope *nursery = task->nurseries;
+        struct pintle_scope *nursery = task_stack(task)->nurseries;
         close_nursery(nursery, "pintle_scope_close");
-        task->nurseries = nursery->opened_before;
+        task_stack(task)->nurseries = nursery->opened_before;
         release(nursery);
     }
 }
 
 void nurseries_keep(struct pintle_task *task, const struct scope *scope) {
-    for (struct pintle_scope *nursery = task->nurseries; nursery != NULL && nursery->opened_in == scope;
+    for (struct pintle_scope *nursery = task_stack(task)->nurseries; nursery != NULL && nursery->opened_in == scope;
          nursery = nursery->opened_before)
         nursery->opened_in = scope->outer;
 }
@@ -499,11 +501,12 @@ void nurseries_keep(struct pintle_task *task, const struct scope *scope) {
 void nurseries_left_open(void *arg) {
     struct pintle_task *task = arg;
     unsigned count = 0;
-    for (struct pintle_scope *nursery = task->nurseries; nursery != NULL; nursery = nursery->opened_before) {
-        nursery->opened_in = &task->base;
+    for (struct pintle_scope *nursery = task_stack(task)->nurseries; nursery != NULL;
+         nursery = nursery->opened_before) {
+        nursery->opened_in = task_base(task);
         count++;
     }
-    nurseries_discard(task, &task->base);
+    nurseries_discard(task, task_base(task));
     panic("the task ends with %u scope%s open: pintle_scope_close has to be called by who called pintle_scope_open",
           count, count == 1 ? "" : "s");
 }

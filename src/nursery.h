@@ -5,7 +5,7 @@
 #define PINTLE_SRC_NURSERY_H
 
 #include "pintle/scope.h"
-#include "task.h"
+#include "stack.h"
 #include "wait.h"
 
 struct pintle_scope {
@@ -43,7 +43,7 @@ void nursery_leave(struct pintle_task *task);
 void nursery_panicked(struct pintle_task *task);
 /* Whether the calling task, which is `task`, has opened a nursery in that scope of panics, and not closed it. */
 static inline bool nurseries_opened_in(const struct pintle_task *task, const struct scope *scope) {
-    return task->nurseries != NULL && task->nurseries->opened_in == scope;
+    return task_stack(task)->nurseries != NULL && task_stack(task)->nurseries->opened_in == scope;
 }
 /* A panic, or an exit, came by that scope: cancels and closes what was opened in it. */
 void nurseries_discard(struct pintle_task *task, const struct scope *scope);

@@ -93,9 +93,12 @@ int os_stack_prepare(void *base, size_t bytes, size_t top_bytes, void **out_limi
 /* The same for neighbours: stack i is at base + i * bytes. Prepares *inout_count of them or fewer, at least one, and says
  * how many; *out_limit is the first one's, the others' lie as far above their base. Where each guard is a mapping and
  * the system bounds those (Linux before 6.13, Wine), only the lowest has a guard once `already` (the process's stacks
- * so far) has reached a few thousand: an overflow then runs into the neighbour below. */
+ * so far) has reached a few thousand: an overflow then runs into the neighbour below. Where a guard is cheap but not free
+ * (a marker in the page table), a stack gets it at its first use. */
 int os_stacks_prepare(void *base, size_t bytes, size_t top_bytes, uint32_t already, uint32_t *inout_count,
                       void **out_limit);
+/* One of those is used for the first time. If the system has no memory left for its guard, it has none. */
+void os_stack_first_use(void *base, size_t bytes);
 /* Gives the memory below the top top_bytes of a prepared stack back, if it has any; what was there is lost. On failure the
  * stack is as before. *inout_limit: the lowest committed address before and after. Nobody uses the stack meanwhile. */
 int os_stack_trim(void *base, size_t bytes, size_t top_bytes, void **inout_limit);

@@ -1,7 +1,7 @@
 /* owner.c: see owner.h. */
 #include "owner.h"
 
-#include "stack.h"
+#include "record.h"
 
 uint64_t owner_thread(void) { return os_thread_id() | OWNER_IS_THREAD; }
 

@@ -9,6 +9,7 @@
 #include "memory.h"
 #include "os.h"
 #include "scheduler.h"
+#include "stack.h"
 
 enum { STATUS_PANIC = 2, REPORT_BYTES = 8192, SYMBOL_BYTES = 192 };
 
@@ -103,7 +104,7 @@ void panic_report(const struct panic *panic, int kind) {
 }
 
 void panic_unowned(struct pintle_task *task) {
-    panic_report(task->base.panic, PINTLE_REPORT_PANIC);
+    panic_report(task->panic, PINTLE_REPORT_PANIC);
     if (!sched.library_mode) os_exit(STATUS_PANIC);
 }
 
@@ -187,9 +188,9 @@ static struct panic *panic_new(const struct thread *thread, struct pintle_task *
 static bool may_be_stopped(const struct pintle_task *task) {
     const struct scope *scope;
     if (sched.library_mode || !(task_is((struct pintle_task *)task, TASK_DETACHED))) return true;
-    if (task->nursery != NULL || task->nurseries != NULL) return true;
+    if (task->nursery != NULL || task_stack(task)->nurseries != NULL) return true;
     for (scope = task->scope; scope != NULL; scope = scope->outer) {
-        if (scope->deferred != NULL || (scope != &task->base && scope->callback == scope->outer->callback)) return true;
+        if (scope->deferred != NULL || (scope->outer != NULL && scope->callback == scope->outer->callback)) return true;
     }
     return false;
 }

@@ -13,6 +13,7 @@
 
 struct thread;
 struct pintle_task;
+struct stack;
 
 struct processor {
     struct runq runq;
@@ -25,9 +26,14 @@ struct processor {
     _Atomic(struct timer_heap *) timers; /* its own, or of its lender: processor_timers */
     struct deferred *free_deferred;      /* scope.c */
     uint32_t free_deferred_count;
-    struct pintle_task *free; /* dead tasks of the default stack size, newest first */
-    _Atomic uint64_t slices;  /* tasks started with a time slice of their own; the monitor compares it */
-    _Atomic uint64_t switches, steals, spawned, handoffs;
+    struct pintle_task *free; /* records of dead tasks, newest first */
+    struct stack *stacks;     /* free ones of the default size, newest first, */
+    uint32_t stack_count, stacks_most;
+    uint32_t promises;       /* and how many stacks it may promise: stack.h */
+    _Atomic uint64_t slices; /* tasks started with a time slice of their own; the monitor compares it */
+    _Atomic uint64_t switches, steals, spawned, ended, handoffs;
+    uint64_t next_id; /* and ids_left more: numbers for tasks */
+    uint32_t ids_left;
     _Atomic(struct thread *) thread;
     _Atomic uint32_t recall; /* a lent processor is to come back */
     /* NEXT (scheduler.c): how many pushes go by until it wakes a thief again, and how many did the last time. Thieves write 0. */

@@ -19,6 +19,7 @@
 #include "nursery.h"
 #include "panic.h"
 #include "scheduler.h"
+#include "record.h"
 #include "stack.h"
 #include "thunk.h"
 #include "user_timer.h"
@@ -85,7 +86,7 @@ static int options_read(const pintle_options *options, size_t size) {
         return error_set(PINTLE_EINVAL, 0, "options.processors is %u: %d is the most", sched.options.processors,
                          MOST_PROCESSORS);
     }
-    if (sched.options.stack_bytes != 0 && stack_class(sched.options.stack_bytes) < 0) {
+    if (!stack_set_default(sched.options.stack_bytes, sched.options.processors)) {
         return error_set(PINTLE_EINVAL, 0, "options.stack_bytes is %zu: too large", sched.options.stack_bytes);
     }
     return 0;
@@ -108,6 +109,7 @@ static int processors_make(void) {
         struct processor *processor = &sched.processors[i];
         processor->id = i;
         processor->random = i * 2654435761u + 1;
+        processor->stacks_most = i < sched.processor_count ? STACKS_KEPT : 0;
         timer_heap_init(&processor->own_timers);
         atomic_store_relaxed(&processor->timers, &processor->own_timers);
     }
@@ -145,6 +147,7 @@ static void release_everything(void) {
     sched.processor_count = sched.processors_all = 0;
     stack_destroy();
     nurseries_destroy();
+    records_destroy();
     wait_destroy();
     thread_records_destroy();
     if (sched.left_behind_count == 0) os_self_shutdown(); /* else the slot stays: they look there on their way out */
@@ -235,8 +238,9 @@ static int start_locked(const pintle_options *options, size_t size, bool library
 
 static uint64_t tasks_live(void) {
     /* `ended` first: the difference is then never too small. */
-    uint64_t ended = atomic_load_acquire(&sched.tasks_ended);
-    return atomic_load_acquire(&sched.tasks_spawned) - ended;
+    uint64_t live;
+    (void)sched_tasks(&live);
+    return live;
 }
 
 /* How many calls are in flight; *out_ticks changes when any of them ends. */
@@ -382,8 +386,8 @@ int pintle_stop(int64_t deadline_ns) {
 static void main_entry(void *arg) {
     struct main_call *call = arg;
     call->value = call->fn(call->arg);
-    scope_run_deferred(&pintle_self()->base); /* while its thread still runs tasks */
-    if (pintle_self()->base.panic != NULL) panic_unowned(pintle_self());
+    scope_run_deferred(task_base(pintle_self())); /* while its thread still runs tasks */
+    if ((pintle_self()->panic = task_base(pintle_self())->panic) != NULL) panic_unowned(pintle_self());
     locals_end(pintle_self());
     atomic_store_release(&sched.main_done, 1);
     thread_unpark(sched.home);
@@ -400,9 +404,10 @@ static int home_make(struct thread **out_home) {
     result = task_new(NULL, main_entry, &main_call, 0, &task);
     if (result != 0) return result;
     home->is_home = true;
-    task_set_id(task, atomic_add_relaxed(&sched.tasks_spawned, 1) + 1);
+    if (sched.options.max_tasks != 0) atomic_add_relaxed(&sched.tasks_counted, 1);
+    task_set_id(task, sched_count_spawned(NULL));
     task_set_name(task, "main");
-    atomic_store_relaxed(&task->flags, TASK_DETACHED | TASK_MAIN);
+    task_prepare_flags(task, TASK_DETACHED | TASK_MAIN);
     atomic_store_relaxed(&task->join, JOIN_DETACHED);
     task_set_state(task, TASK_IDLE, TASK_RUNNABLE);
     task->bound = home;
@@ -473,9 +478,8 @@ void pintle_stats_get_sized(pintle_stats *out, size_t size) {
     pintle_stats stats = {0};
     if (sched_phase() != PHASE_STOPPED) {
         stats_sum(&stats);
-        stats.tasks = tasks_live();
-        stats.tasks_spawned = atomic_load_relaxed(&sched.tasks_spawned);
-        stats.tasks_bytes = stack_bytes_held();
+        stats.tasks_spawned = sched_tasks(&stats.tasks);
+        stats.tasks_bytes = stack_bytes_held() + record_bytes_held();
         stats.processors = sched.processor_count;
         stats.processors_idle = atomic_load_relaxed(&sched.idle_count);
         lock_acquire(&sched.lock);

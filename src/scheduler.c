@@ -12,6 +12,7 @@
  *   GUARDED the guard that X holds is released: only now can it be found (wait.h)
  *   PARK    fetch_or(park, SAVED); WOKEN was there: X runs again at once (see task.h)
  *   EXIT    swap(join, DONE): wakes the joiner, frees a detached task, or leaves it to its joiner
+ *   EXIT_JOINED  the joiner waits already and is Y itself, claimed before the switch: join = DONE, nobody else looks
  *   QUEUE   X lost its processor in a call: take an idle one and go on, else the global queue
  * A pinned task never goes to another task directly: its thread goes to the loop and waits with it (protocol PIN,
  * spare.c), and whoever takes it from a queue hands its processor to that thread.
@@ -193,11 +194,6 @@ uint32_t sched_work_count(void) {
 
 /* ---- Leaving and arriving ---- */
 
-void task_only_refuse(const struct thread *thread, const char *function) {
-    if (thread == NULL || thread->task == NULL) panic("%s was called on a thread that runs no task", function);
-    panic("%s was called from inside a foreign call", function);
-}
-
 static inline void errors_save(struct thread *thread, struct pintle_task *task) {
     task->saved_errno = *thread->errno_slot;
     task->saved_last_error = *thread->last_error_slot;
@@ -213,6 +209,7 @@ static inline bool is_bound(const struct thread *thread, const struct pintle_tas
 }
 
 static inline void start_task(struct thread *thread, struct pintle_task *task) {
+    if (task->stack_base == NULL) task_begin(task, thread_processor(thread));
     task_set_state(task, TASK_RUNNABLE, TASK_RUNNING);
     thread_set_task(thread, task);
     errors_restore(thread, task);
@@ -232,6 +229,13 @@ static inline struct pintle_task *pick_direct(struct processor *processor, bool 
     task = runq_pop(&processor->runq);
     if (task != NULL) counter_add(&processor->slices, 1);
     return task;
+}
+
+/* A task that ends goes straight to its joiner. */
+static inline struct pintle_task *pick_joiner(struct processor *processor, struct pintle_task *task) {
+    uint64_t join = atomic_load_acquire(&task->join);
+    if (join <= JOIN_DETACHED || next_tick(processor) % GLOBAL_INTERVAL == 0) return NULL;
+    return sleeper_take_joiner(join);
 }
 
 static COLD void depart_bound(struct thread *thread, struct pintle_task *task, enum left_kind kind) {
@@ -254,7 +258,11 @@ static inline __attribute__((always_inline)) void depart_as(struct thread *threa
     if (UNLIKELY(is_bound(thread, task))) {
         depart_bound(thread, task, kind);
     } else if (LIKELY(processor != NULL && !thread->is_home && atomic_load_relaxed(&thread->attention) == 0)) {
-        to = pick_direct(processor, kind != LEFT_YIELD);
+        if (kind == LEFT_EXIT && (to = pick_joiner(processor, task)) != NULL) {
+            thread->left_kind = LEFT_EXIT_JOINED;
+        } else {
+            to = pick_direct(processor, kind != LEFT_YIELD);
+        }
         DCHECK(to == NULL || to->bound == NULL); /* PIN: rings have none that are */
     }
     if (LIKELY(to != NULL)) {
@@ -289,6 +297,13 @@ void pintle_yield(void) {
     depart_as(thread, LEFT_YIELD);
 }
 
+static inline void task_ended(struct thread *thread, struct pintle_task *task) {
+    struct processor *processor = thread_processor(thread);
+    task_leave_stack(task, processor);
+    task_set_state(task, TASK_RUNNING, TASK_DEAD);
+    sched_count_ended(processor);
+}
+
 /* True: it is detached, and its panic is the nursery's. */
 static COLD bool leave_nursery(struct pintle_task *task) {
     bool owned = task_is(task, TASK_PANICKED) && atomic_load_acquire(&task->join) == JOIN_DETACHED;
@@ -300,9 +315,8 @@ static COLD bool leave_nursery(struct pintle_task *task) {
 static void arrived_exit(struct thread *thread, struct pintle_task *task) {
     uint64_t join;
     bool owned = false;
-    task_set_state(task, TASK_RUNNING, TASK_DEAD);
-    atomic_add_relaxed(&sched.tasks_ended, 1);
-    if (UNLIKELY(task->nursery != NULL)) owned = leave_nursery(task);
+    task_ended(thread, task);
+    if (UNLIKELY(task_is(task, TASK_MEMBER))) owned = leave_nursery(task);
     join = atomic_swap_acq_rel(&task->join, JOIN_DONE);
     /* From here on the task is the joiner's, unless it was detached. */
     if (join == JOIN_DETACHED) {
@@ -350,6 +364,10 @@ static __attribute__((noinline)) void arrived_other(struct thread *thread, struc
     if (kind == LEFT_PARK) {
         task_set_state(task, TASK_RUNNING, TASK_WAITING);
         sleeper_saved(&task->sleeper);
+    } else if (kind == LEFT_EXIT_JOINED) {
+        task_ended(thread, task);
+        if (UNLIKELY(task_is(task, TASK_MEMBER))) (void)leave_nursery(task);
+        atomic_store_release(&task->join, JOIN_DONE);
     } else if (kind == LEFT_EXIT) {
         arrived_exit(thread, task);
     } else if (kind == LEFT_QUEUE) {

@@ -61,9 +61,9 @@ struct sched {
     /* Figures. */
     _Atomic uint64_t lent_ever, calls_abandoned;
     _Atomic uint64_t retakes, threads_started, threads_refused, waits_for_thread, slow_leaves;
-    _Atomic uint64_t outside_spawned, outside_handoffs; /* by threads without a processor */
-    _Atomic uint64_t tasks_ended;                       /* EXIT's; see runtime.c for the order of reading */
-    _Atomic uint64_t tasks_spawned;
+    _Atomic uint64_t outside_spawned, outside_ended, outside_handoffs; /* by threads without a processor */
+    _Atomic uint64_t ids;                                              /* of tasks, given out */
+    _Atomic uint64_t tasks_counted;                                    /* live ones; only with max_tasks */
 };
 extern struct sched sched;
 
@@ -102,6 +102,35 @@ static inline struct thread *task_only(const char *function) {
 bool sched_has_work(void);
 /* How many tasks are queued. A hint. */
 uint32_t sched_work_count(void);
+
+/* ---- task.c ---- */
+
+/* Tasks spawned ever, and (out, NULL: not wanted) live: sums of the processors' counters. A task counts as spawned before
+ * anybody can run it, and as ended by a release; ended is read first: so live is never too few, and 0 is true. */
+uint64_t sched_tasks(uint64_t *out_live);
+static inline void sched_count_ended(struct processor *processor) {
+    if (UNLIKELY(sched.options.max_tasks != 0)) atomic_sub_relaxed(&sched.tasks_counted, 1);
+    if (LIKELY(processor != NULL)) {
+        atomic_store_release(&processor->ended, atomic_load_relaxed(&processor->ended) + 1); /* the owner's */
+    } else {
+        atomic_fetch_add_explicit(&sched.outside_ended, 1, memory_order_release);
+    }
+}
+/* A number for a task, counted as spawned. */
+static inline uint64_t sched_count_spawned(struct processor *processor) {
+    enum { IDS = 64 };
+    if (UNLIKELY(processor == NULL)) {
+        atomic_add_relaxed(&sched.outside_spawned, 1);
+        return atomic_add_relaxed(&sched.ids, 1) + 1;
+    }
+    if (UNLIKELY(processor->ids_left == 0)) {
+        processor->next_id = atomic_add_relaxed(&sched.ids, IDS) + 1;
+        processor->ids_left = IDS;
+    }
+    counter_add(&processor->spawned, 1);
+    processor->ids_left--;
+    return processor->next_id++;
+}
 
 /* ---- spare.c ---- */
 

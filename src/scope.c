@@ -21,6 +21,7 @@
 #include "pintle/panic.h"
 #include "processor.h"
 #include "scheduler.h"
+#include "stack.h"
 
 enum { DEFERRED_KEPT = 64 };
 
@@ -56,23 +57,19 @@ void deferred_pool_destroy(struct processor *processor) {
     processor->free_deferred_count = 0;
 }
 
-void scope_init_base(struct pintle_task *task) {
-    task->base = (struct scope){.sp = (char *)task->stack_base - ARCH_BASE_BELOW,
-                                .pc = (void *)(uintptr_t)arch_base_unwound};
-    task->scope = &task->base;
-    task->inside = NULL;
-    task->pending = NULL;
-}
-
 void scope_forget(struct pintle_task *task) {
-    panic_free(task->base.panic);
+    panic_free(task->panic);
     if (task->pending != &exit_pending) panic_free(task->pending);
-    while (task->base.deferred != NULL) {
-        struct deferred *deferred = task->base.deferred;
-        task->base.deferred = deferred->next;
+    task->panic = task->pending = NULL;
+    if (task->stack_base == NULL) return;
+    struct scope *base = task_base(task);
+    panic_free(base->panic);
+    base->panic = NULL;
+    while (base->deferred != NULL) {
+        struct deferred *deferred = base->deferred;
+        base->deferred = deferred->next;
         memory_free(deferred);
     }
-    scope_init_base(task);
 }
 
 /* The innermost scope of the task, which runs on the thread. */
@@ -96,7 +93,7 @@ static void scope_begin(struct scope *scope, struct thread *thread, struct pintl
 static COLD void end_nurseries(struct pintle_task *task, struct scope *scope) {
     if (scope->panic != NULL || scope->exits) {
         nurseries_discard(task, scope);
-    } else if (scope != &task->base) {
+    } else if (scope->outer != NULL) {
         nurseries_keep(task, scope);
     } else {
         arch_protect(scope, nurseries_left_open, task);
@@ -117,7 +114,7 @@ void scope_run_deferred(struct scope *scope) {
         deferred_free(thread_processor(thread_self()), deferred);
         arch_protect(scope, fn, arg);
     }
-    if (UNLIKELY(task->nurseries != NULL)) end_nurseries(task, scope);
+    if (UNLIKELY(task_stack(task)->nurseries != NULL)) end_nurseries(task, scope);
     scope->sp = sp;
     scope->pc = pc;
 }
@@ -235,15 +232,16 @@ int pintle_protect(pintle_fn *fn, void *arg, pintle_panic_info *out) {
 
 /* The task's own scope was unwound to; its stack is as empty as at its first function. */
 void task_unwound(struct scope *scope) {
-    struct pintle_task *task = CONTAINER_OF(scope, struct pintle_task, base);
+    struct pintle_task *task = pintle_self();
     scope_run_deferred(scope);
     if (scope->panic != NULL && !scope->exits) {
+        task->panic = scope->panic;
         atomic_fetch_or_explicit(&task->flags, TASK_PANICKED, memory_order_relaxed);
         callback_task_panicked(task);
     } else {
         panic_free(scope->panic); /* the exit won */
-        scope->panic = NULL;
     }
+    scope->panic = NULL;
     scope->exits = false;
     task_end(task);
 }

@@ -1,6 +1,6 @@
 /* scope.h: where what is deferred waits for its turn, and where a panic, or the exit of a task, comes by on its way out.
  *
- * A task has a chain of scopes: its own (task->base), and one for each pintle_protect and each callback it is inside.
+ * A task has a chain of scopes: its own (task_base), and one for each pintle_protect and each callback it is inside.
  *
  *   task's stack, high to low:  [base] user … [protect's scope] user … [call] … [callback's scope] user … <- task->scope
  *   thread's stack:                                               [foreign frames]
@@ -51,8 +51,6 @@ struct scope {
 
 /* The innermost scope of the calling task. */
 struct scope *scope_innermost(struct pintle_task *task);
-/* Makes the task's own scope. Once for each record. */
-void scope_init_base(struct pintle_task *task);
 /* pintle_defer, for task code; false: no memory. */
 bool scope_defer(pintle_fn *fn, void *arg);
 /* Runs what is deferred in the scope, the last first. A panic in one of them comes by the scope as well. */

@@ -1,29 +1,34 @@
 /* stack.c: see stack.h. */
 #include "stack.h"
 
+#include "arch.h"
 #include "error.h"
 #include "memory.h"
 #include "os.h"
+#include "processor.h"
 
 enum {
     SMALLEST_SHIFT = 16, /* 64 KB: Windows' allocation granularity */
     CLASSES = 16,        /* to 2 GB */
+    DEFAULT_STACK_BYTES = 256 << 10,
     SLAB_BYTES = 16 << 20,
-    TOP_BYTES = 8 << 10, /* committed at once: the record and a first frame or two */
+    TOP_BYTES = 8 << 10, /* committed at once: the header and a first frame or two */
+    HEADER_BYTES = (sizeof(struct stack) + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE,
     COLORS = 8,
     COLOR_BYTES = 2 * CACHE_LINE,
+    PROMISES_KEPT = 16,
     TRIM_BATCH = 32, /* stacks that are out of the pool while they are trimmed */
     TRIM_MOST = 128  /* in one stack_trim_idle */
 };
 
 struct slab {
-    struct slab *next;
+    struct slab *next, *newer;
     char *base;
     size_t bytes;
-    uint32_t count;          /* of stacks */
-    uint32_t prepared;       /* of those, by os_stacks_prepare, */
-    size_t limit_offset;     /* whose last batch's limits lie so far above the stacks' ends */
-    _Atomic uint32_t carved; /* ever taken; release after the record is ready */
+    uint32_t count;      /* of stacks */
+    uint32_t prepared;   /* of those, by os_stacks_prepare, */
+    size_t limit_offset; /* whose last batch's limits lie so far above the stacks' ends */
+    uint32_t carved;     /* ever taken */
     int size_class;
 };
 
@@ -36,27 +41,36 @@ struct slab {
  * to `trimmed`. So a stack is trimmed once, after it has not been used between two of those calls. */
 static struct pool {
     struct lock lock;
-    struct pintle_task *free, *cold, *trimmed;
-    _Atomic(struct slab *)
-        slabs; /* newest first: only the first has stacks left to carve; others walk them without the lock */
+    struct stack *free, *cold, *trimmed;
+    struct slab *slabs; /* newest first: only the first has stacks left to prepare */
+    struct slab *fresh; /* the oldest that has stacks left to carve */
+    uint64_t prepared, promised;
+    uint64_t kept_most; /* what processors may keep for themselves */
 } pools[CLASSES] = {POOLS_4, POOLS_4, POOLS_4, POOLS_4};
 static _Atomic uint64_t held_bytes;
 static _Atomic uint32_t stacks; /* prepared, of all classes; a hint for os_stacks_prepare */
+static int default_class;
+static _Atomic bool memory_ended; /* a hint: somebody was refused */
 
 static size_t class_bytes(int size_class) { return (size_t)1 << (SMALLEST_SHIFT + size_class); }
 
 int stack_class(size_t stack_bytes) {
+    if (stack_bytes == 0) return default_class;
     for (int size_class = 0; size_class < CLASSES; size_class++) {
         if (class_bytes(size_class) >= stack_bytes) return size_class;
     }
     return -1;
 }
 
-static struct pintle_task *record_at(const struct slab *slab, uint32_t index) {
-    size_t bytes = class_bytes(slab->size_class);
-    char *top = slab->base + (size_t)(index + 1) * bytes;
-    return (struct pintle_task *)(void *)(top - sizeof(struct pintle_task) - index % COLORS * COLOR_BYTES);
+bool stack_set_default(size_t stack_bytes, uint32_t processors) {
+    int size_class = stack_class(stack_bytes != 0 ? stack_bytes : DEFAULT_STACK_BYTES);
+    if (size_class < 0) return false;
+    default_class = size_class;
+    pools[size_class].kept_most = (uint64_t)processors * STACKS_KEPT;
+    return true;
 }
+
+/* ---- Promises ---- */
 
 static int slab_new_locked(struct pool *pool, int size_class) {
     struct slab *slab = memory_alloc_zero(sizeof *slab);
@@ -71,15 +85,22 @@ static int slab_new_locked(struct pool *pool, int size_class) {
         return error_set(PINTLE_ENOMEM, 0, "no address space for a task's stack of %zu bytes", bytes);
     }
     SANITIZE_MEMORY_FRESH(slab->base, slab->bytes);
-    slab->next = atomic_load_relaxed(&pool->slabs);
-    atomic_store_release(&pool->slabs, slab); /* pairs with stack_each_task */
+    slab->next = pool->slabs;
+    if (slab->next != NULL) slab->next->newer = slab;
+    pool->slabs = slab;
+    if (pool->fresh == NULL) pool->fresh = slab;
     atomic_add_relaxed(&held_bytes, slab->bytes);
     return 0;
 }
 
-static void canary_put(struct pintle_task *task);
-
-static int prepare_locked(struct slab *slab, size_t bytes) {
+static int prepare_locked(struct pool *pool, int size_class) {
+    struct slab *slab = pool->slabs;
+    size_t bytes = class_bytes(size_class);
+    if (slab == NULL || slab->prepared == slab->count) {
+        int result = slab_new_locked(pool, size_class);
+        if (result != 0) return result;
+        slab = pool->slabs;
+    }
     char *base = slab->base + slab->prepared * bytes;
     uint32_t count = slab->count - slab->prepared;
     void *limit;
@@ -91,80 +112,152 @@ static int prepare_locked(struct slab *slab, size_t bytes) {
     }
     slab->limit_offset = (size_t)((char *)limit - base);
     slab->prepared += count;
+    pool->prepared += count;
     atomic_add_relaxed(&stacks, count);
     return 0;
 }
 
-static int carve_locked(struct pool *pool, int size_class, struct pintle_task **out) {
-    struct slab *slab = atomic_load_relaxed(&pool->slabs);
-    size_t bytes = class_bytes(size_class);
-    struct pintle_task *task;
-    uint32_t index;
-    int result;
-    if (slab == NULL || atomic_load_relaxed(&slab->carved) == slab->count) {
-        if ((result = slab_new_locked(pool, size_class)) != 0) return result;
-        slab = atomic_load_relaxed(&pool->slabs);
-    }
-    index = atomic_load_relaxed(&slab->carved);
-    if (index == slab->prepared && (result = prepare_locked(slab, bytes)) != 0) return result;
-    task = record_at(slab, index);
-    memset(task, 0, sizeof *task);
-    task->stack_base = task;
-    task->stack_reserve = slab->base + index * bytes;
-    task->stack_limit = (char *)task->stack_reserve + slab->limit_offset;
-    task->stack_guarantee = OS_STACK_GUARANTEE_BYTES;
-    task->size_class = (uint8_t)size_class;
-    canary_put(task);
-    SANITIZE_STACK_MADE(task->stack_limit, task->stack_base, task);
-    atomic_store_release(&slab->carved, index + 1); /* pairs with stack_each_task */
-    *out = task;
-    return 0;
-}
-
-static struct pintle_task *pop(struct pintle_task **list) {
-    struct pintle_task *task = *list;
-    if (task != NULL) *list = task->next;
-    return task;
-}
-
-int stack_take(int size_class, struct pintle_task **out) {
-    struct pool *pool = &pools[size_class];
-    struct pintle_task *task;
+static int promise_locked(struct pool *pool, int size_class, uint32_t count) {
     int result = 0;
-    lock_acquire(&pool->lock);
-    task = pop(&pool->free);
-    if (task == NULL) task = pop(&pool->cold);
-    if (task == NULL) task = pop(&pool->trimmed);
-    if (task == NULL) result = carve_locked(pool, size_class, &task);
-    lock_release(&pool->lock);
-    *out = result == 0 ? task : NULL;
+    while (pool->prepared < pool->promised + count + pool->kept_most && result == 0) {
+        result = prepare_locked(pool, size_class);
+    }
+    if (result == 0) pool->promised += count;
     return result;
 }
 
-void stack_give(int size_class, struct pintle_task *first, struct pintle_task *last) {
+static COLD int promise_slow(struct processor *processor, int size_class) {
     struct pool *pool = &pools[size_class];
+    bool keeps = processor != NULL && size_class == default_class && !atomic_load_relaxed(&memory_ended);
+    uint32_t count = keeps ? PROMISES_KEPT : 1;
+    int result;
     lock_acquire(&pool->lock);
-    last->next = pool->free;
-    pool->free = first;
+    result = promise_locked(pool, size_class, count);
+    if (result != 0 && count > 1) result = promise_locked(pool, size_class, count = 1);
+    if (result != 0) atomic_store_relaxed(&memory_ended, true);
+    lock_release(&pool->lock);
+    if (result == 0 && count > 1) processor->promises += count - 1;
+    return result;
+}
+
+int stack_promise(struct processor *processor, int size_class) {
+    if (LIKELY(processor != NULL && size_class == default_class && processor->promises > 0)) {
+        processor->promises--;
+        return 0;
+    }
+    return promise_slow(processor, size_class);
+}
+
+void stack_unpromise(struct processor *processor, int size_class) {
+    struct pool *pool = &pools[size_class];
+    uint32_t count = 1;
+    if (LIKELY(processor != NULL && size_class == default_class)) {
+        uint32_t most = UNLIKELY(atomic_load_relaxed(&memory_ended)) ? 0 : 2 * PROMISES_KEPT;
+        if (LIKELY(++processor->promises <= most)) return;
+        count = most != 0 ? PROMISES_KEPT : processor->promises;
+        processor->promises -= count;
+    }
+    lock_acquire(&pool->lock);
+    pool->promised -= count;
     lock_release(&pool->lock);
 }
 
+/* ---- Taking and giving ---- */
+
+static struct stack *stack_at(const struct slab *slab, uint32_t index) {
+    char *top = slab->base + (size_t)(index + 1) * class_bytes(slab->size_class);
+    return (struct stack *)(void *)(top - HEADER_BYTES - index % COLORS * COLOR_BYTES);
+}
+
+static void canary_put(struct stack *stack);
+
+static struct stack *carve_locked(struct pool *pool, int size_class) {
+    struct slab *slab = pool->fresh;
+    size_t bytes = class_bytes(size_class);
+    while (slab != NULL && slab->carved == slab->count) slab = slab->newer;
+    pool->fresh = slab;
+    CHECK(slab != NULL && slab->carved < slab->prepared); /* it was promised */
+    uint32_t index = slab->carved++;
+    char *reserve = slab->base + index * bytes;
+    struct stack *stack = stack_at(slab, index);
+    os_stack_first_use(reserve, bytes);
+    memset(stack, 0, sizeof *stack);
+    stack->reserve = reserve;
+    stack->limit = reserve + slab->limit_offset;
+    stack->guarantee = OS_STACK_GUARANTEE_BYTES;
+    stack->size_class = (uint8_t)size_class;
+    stack->base.sp = (char *)stack - ARCH_BASE_BELOW;
+    stack->base.pc = (void *)(uintptr_t)arch_base_unwound;
+    canary_put(stack);
+    SANITIZE_STACK_MADE(stack->limit, (void *)stack, stack);
+    return stack;
+}
+
+static struct stack *pop(struct stack **list) {
+    struct stack *stack = *list;
+    if (stack != NULL) *list = stack->next;
+    return stack;
+}
+
+static COLD struct stack *take_slow(int size_class) {
+    struct pool *pool = &pools[size_class];
+    struct stack *stack;
+    lock_acquire(&pool->lock);
+    stack = pop(&pool->free);
+    if (stack == NULL) stack = pop(&pool->cold);
+    if (stack == NULL) stack = pop(&pool->trimmed);
+    if (stack == NULL) stack = carve_locked(pool, size_class);
+    lock_release(&pool->lock);
+    return stack;
+}
+
+struct stack *stack_take(struct processor *processor, int size_class) {
+    struct stack *stack;
+    if (UNLIKELY(processor == NULL || size_class != default_class || (stack = processor->stacks) == NULL)) {
+        return take_slow(size_class);
+    }
+    processor->stacks = stack->next;
+    processor->stack_count--;
+    return stack;
+}
+
+static COLD void give_slow(struct stack *stack) {
+    struct pool *pool = &pools[stack->size_class];
+    lock_acquire(&pool->lock);
+    stack->next = pool->free;
+    pool->free = stack;
+    lock_release(&pool->lock);
+}
+
+void stack_give(struct processor *processor, struct stack *stack) {
+    if (UNLIKELY(processor == NULL || stack->size_class != default_class ||
+                 processor->stack_count >= processor->stacks_most)) {
+        give_slow(stack);
+        return;
+    }
+    stack->next = processor->stacks;
+    processor->stacks = stack;
+    processor->stack_count++;
+}
+
+/* ---- Trimming ---- */
+
 /* Takes up to TRIM_BATCH cold stacks, trims them, and puts them into `trimmed`; how many they were. */
 static uint32_t trim_batch(struct pool *pool, size_t bytes) {
-    struct pintle_task *first = NULL, *last = NULL, *task;
+    struct stack *first = NULL, *last = NULL, *stack;
     uint32_t count = 0;
     lock_acquire(&pool->lock);
-    while (count < TRIM_BATCH && (task = pop(&pool->cold)) != NULL) {
-        task->next = first;
-        first = task;
-        if (last == NULL) last = task;
+    while (count < TRIM_BATCH && (stack = pop(&pool->cold)) != NULL) {
+        stack->next = first;
+        first = stack;
+        if (last == NULL) last = stack;
         count++;
     }
     lock_release(&pool->lock);
     if (count == 0) return 0;
     /* A failure leaves the stack as it was: there is nothing to do about it. */
-    for (task = first; task != NULL; task = task->next)
-        (void)os_stack_trim(task->stack_reserve, bytes, TOP_BYTES, &task->stack_limit);
+    for (stack = first; stack != NULL; stack = stack->next)
+        (void)os_stack_trim(stack->reserve, bytes, TOP_BYTES, &stack->limit);
     lock_acquire(&pool->lock);
     last->next = pool->trimmed;
     pool->trimmed = first;
@@ -204,27 +297,6 @@ bool stack_trim_wanted(void) {
     return wanted;
 }
 
-void stack_each_task(void (*visit)(struct pintle_task *task)) {
-    for (int size_class = 0; size_class < CLASSES; size_class++) {
-        /* Slabs are only added, in front. */
-        struct slab *slab = atomic_load_acquire(&pools[size_class].slabs);
-        for (; slab != NULL; slab = slab->next) {
-            uint32_t carved = atomic_load_acquire(&slab->carved);
-            for (uint32_t i = 0; i < carved; i++) visit(record_at(slab, i));
-        }
-    }
-}
-
-void stack_check_records(void (*visit)(struct pintle_task *task, void *context), void *context) {
-    for (int size_class = 0; size_class < CLASSES; size_class++) {
-        struct slab *slab = atomic_load_acquire(&pools[size_class].slabs);
-        for (; slab != NULL; slab = slab->next) {
-            uint32_t carved = atomic_load_acquire(&slab->carved);
-            for (uint32_t i = 0; i < carved; i++) visit(record_at(slab, i), context);
-        }
-    }
-}
-
 /* ---- Debug builds ---- */
 
 #if defined(PINTLE_DEBUG_CHECKS)
@@ -234,17 +306,18 @@ enum { CANARIES = 4096 }; /* each costs a page, and a million tasks are not to c
 
 /* Where stacks are committed as touched. Where they grow by a guard page (Windows), that page moves ahead of the stack
  * down to the low end, which cannot be written. */
-static void canary_put(struct pintle_task *task) {
+static void canary_put(struct stack *stack) {
     static _Atomic uint32_t count;
-    uint64_t *lowest = (uint64_t *)task->stack_limit;
-    if ((char *)lowest != (char *)task->stack_reserve + os_page_bytes()) return;
+    uint64_t *lowest = (uint64_t *)stack->limit;
+    if ((char *)lowest != (char *)stack->reserve + os_page_bytes()) return;
     if (atomic_add_relaxed(&count, 1) >= CANARIES) return;
-    task->canary = lowest;
+    stack->canary = lowest;
     *lowest = CANARY;
 }
 
 static bool canary_lives(const struct pintle_task *task) {
-    return task->canary == NULL || *task->canary == CANARY || *task->canary == 0;
+    const struct stack *stack = task_stack(task);
+    return stack == NULL || stack->canary == NULL || *stack->canary == CANARY || *stack->canary == 0;
 }
 
 void task_check_stack(const struct pintle_task *task) {
@@ -254,7 +327,10 @@ void task_check_stack(const struct pintle_task *task) {
 }
 
 const char *task_record_breach(const struct pintle_task *task) {
-    if (task->stack_base != task) return "its record or its stack's bounds are overwritten";
+    const struct stack *stack = *(struct stack *const volatile *)&task->stack_base;
+    if (stack != NULL && ((uintptr_t)stack % CACHE_LINE != 0 || (void *)stack < task->stack_reserve)) {
+        return "its record or its stack's bounds are overwritten";
+    }
     if (atomic_load_relaxed(&task->state) > TASK_DEAD) return "its state is none";
     if (!canary_lives(task)) return "the low end of its stack is overwritten";
     return NULL;
@@ -277,42 +353,37 @@ void task_unpoison(struct pintle_task *task) {
 }
 
 #else
-static void canary_put(struct pintle_task *task) { (void)task; }
+static void canary_put(struct stack *stack) { (void)stack; }
 #endif
 
 uint64_t stack_bytes_held(void) { return atomic_load_relaxed(&held_bytes); }
 
 /* A task that is in a foreign call still, after the runtime has stopped, keeps its slab. */
 static bool holds_left_behind(const struct slab *slab) {
-    uint32_t carved = atomic_load_relaxed(&slab->carved);
-    for (uint32_t i = 0; i < carved; i++) {
-        if (task_is(record_at(slab, i), TASK_LEFT_BEHIND)) return true;
+    for (uint32_t i = 0; i < slab->carved; i++) {
+        struct pintle_task *task = stack_at(slab, i)->task;
+        if (task != NULL && task_is(task, TASK_LEFT_BEHIND)) return true;
     }
     return false;
-}
-
-/* Of tasks that have ended and that nobody has joined. */
-static void free_errors(const struct slab *slab) {
-    uint32_t carved = atomic_load_relaxed(&slab->carved);
-    for (uint32_t i = 0; i < carved; i++) memory_free(record_at(slab, i)->error);
 }
 
 void stack_destroy(void) {
     for (int size_class = 0; size_class < CLASSES; size_class++) {
         struct pool *pool = &pools[size_class];
         while (pool->slabs != NULL) {
-            struct slab *slab = atomic_load_relaxed(&pool->slabs);
+            struct slab *slab = pool->slabs;
             pool->slabs = slab->next;
             if (!holds_left_behind(slab)) {
-                free_errors(slab);
-                for (uint32_t i = 0; i < atomic_load_relaxed(&slab->carved); i++)
-                    SANITIZE_STACK_GONE(record_at(slab, i));
+                for (uint32_t i = 0; i < slab->carved; i++) SANITIZE_STACK_GONE(stack_at(slab, i));
                 os_release(slab->base, slab->bytes);
             }
             memory_free(slab);
         }
         pool->free = pool->cold = pool->trimmed = NULL;
+        pool->fresh = NULL;
+        pool->prepared = pool->promised = pool->kept_most = 0;
     }
     atomic_store_relaxed(&held_bytes, 0);
+    atomic_store_relaxed(&memory_ended, false);
     atomic_store_relaxed(&stacks, 0);
 }

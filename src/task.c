@@ -3,7 +3,7 @@
  * Joining: task->join goes 0 -> the joiner's word -> DONE, or 0 -> DETACHED -> DONE. The joiner opens its claim, then
  * CAS(0 -> word); the task at its end, already off its stack (arrived), swaps in DONE and wakes whom it finds there.
  * After DONE the record belongs to the joiner, who frees it.
- * Dead tasks of the default size stay with the processor that frees them, up to CACHE_MOST; then half goes to the pool.
+ * Records of dead tasks stay with the processor that frees them, up to CACHE_MOST; then half goes to the pool.
  * Threads: any; caches: the processor's holder. Order: join CAS / swap acq_rel. Tests: tests/api/test_task.c. */
 #include "clock.h"
 #include "deadlock.h"
@@ -14,67 +14,91 @@
 #include "panic.h"
 #include "pintle/panic.h"
 #include "scheduler.h"
+#include "record.h"
 #include "stack.h"
 #include "wait.h"
 
-enum { CACHE_MOST = 64, DEFAULT_STACK_BYTES = 256 << 10, PINNED_STACK_BYTES = 1 << 20 };
-
-static size_t default_stack_bytes(void) {
-    return sched.options.stack_bytes != 0 ? sched.options.stack_bytes : DEFAULT_STACK_BYTES;
-}
+enum { CACHE_MOST = 64, PINNED_STACK_BYTES = 1 << 20 };
 
 /* ---- Records ---- */
 
 int task_new(struct processor *processor, pintle_fn *fn, void *arg, size_t stack_bytes, struct pintle_task **out) {
     struct pintle_task *task;
-    if (stack_bytes == 0 && processor != NULL && processor->free != NULL) {
+    int size_class = stack_class(stack_bytes), result;
+    if (UNLIKELY(size_class < 0)) {
+        return error_set(PINTLE_EINVAL, 0, "a stack of %zu bytes is too large", stack_bytes);
+    }
+    result = stack_promise(processor, size_class);
+    if (UNLIKELY(result != 0)) return result;
+    if (LIKELY(processor != NULL && processor->free != NULL)) {
         task = processor->free;
         processor->free = task->next;
         processor->free_count--;
-    } else {
-        size_t bytes = stack_bytes != 0 ? stack_bytes : default_stack_bytes();
-        int size_class = stack_class(bytes), result;
-        if (size_class < 0) return error_set(PINTLE_EINVAL, 0, "a stack of %zu bytes is too large", bytes);
-        result = stack_take(size_class, &task);
-        if (result != 0) return result;
+    } else if (UNLIKELY((task = record_take()) == NULL)) {
+        stack_unpromise(processor, size_class);
+        return error_set(PINTLE_ENOMEM, 0, "no memory for a task");
     }
     task_unpoison(task);
+    task->size_class = (uint8_t)size_class;
     task->fn = fn;
     task->arg = arg;
     task->bound = NULL;
     task->pins_user = 0;
     task->saved_errno = 0;
-    if (UNLIKELY(task->scope == NULL)) scope_init_base(task);
-    task->base.pins_auto = 0;
     task->cancel_masks = 0;
-    task->nursery = NULL;
-    task->nurseries = NULL;
     atomic_store_relaxed(&task->cancel_reason, 0);
     task->saved_last_error = 0;
-    task_set_name(task, "");
-#if defined(PINTLE_DEBUG_CHECKS)
-    task->held = NULL;
-#endif
     atomic_store_relaxed(&task->flags, 0);
     atomic_store_relaxed(&task->join, 0);
-    arch_task_prepare(task);
     *out = task;
     return 0;
 }
 
+void task_begin(struct pintle_task *task, struct processor *processor) {
+    struct stack *stack = stack_take(processor, task->size_class);
+    stack->task = task;
+    stack->base.pins_auto = 0;
+#if defined(PINTLE_DEBUG_CHECKS)
+    stack->held = NULL;
+#endif
+    task->scope = &stack->base;
+    task->stack_reserve = stack->reserve;
+    task->stack_base = stack;
+    task->stack_limit = stack->limit;
+    task->stack_guarantee = stack->guarantee;
+    arch_task_prepare(task);
+}
+
+void task_leave_stack(struct pintle_task *task, struct processor *processor) {
+    struct stack *stack = task_stack(task);
+    stack->task = NULL;
+    stack->limit = task->stack_limit;
+    stack->guarantee = task->stack_guarantee;
+    task->scope = NULL;
+    task->stack_reserve = task->stack_base = NULL;
+    stack_unpromise(processor, stack->size_class);
+    task->size_class = STACK_NONE;
+    stack_give(processor, stack);
+}
+
 void task_free(struct processor *processor, struct pintle_task *task) {
-    int size_class = task->size_class;
     SANITIZE_STACK_FREE(task);
+    if (UNLIKELY(task->size_class != STACK_NONE)) stack_unpromise(processor, task->size_class); /* it never began */
+    task->size_class = STACK_NONE;
     task_poison(task);
     if (UNLIKELY(task->error != NULL)) {
         memory_free(task->error);
         task->error = NULL;
     }
-    if (UNLIKELY(task->locals != NULL)) locals_free(task); /* it ended by a panic */
-    if (UNLIKELY(task->base.panic != NULL)) scope_forget(task);
+    if (UNLIKELY(task_is(task, TASK_UNCOMMON))) {
+        task->name[0] = '\0';
+        task->nursery = NULL;
+        locals_free(task); /* it ended by a panic */
+        scope_forget(task);
+    }
     task_set_state(task, (enum task_state)atomic_load_relaxed(&task->state), TASK_IDLE);
-    if (UNLIKELY(processor == NULL || size_class != stack_class(default_stack_bytes()))) {
-        stack_give(size_class, task, task);
+    if (UNLIKELY(processor == NULL)) {
+        records_give(task, task);
         return;
     }
     task->next = processor->free;
@@ -84,7 +108,7 @@ void task_free(struct processor *processor, struct pintle_task *task) {
     for (uint32_t i = 1; i < CACHE_MOST / 2; i++) last = last->next;
     processor->free = last->next;
     processor->free_count -= CACHE_MOST / 2;
-    stack_give(size_class, task, last);
+    records_give(task, last);
 }
 
 /* The processor of the calling task; NULL outside of task code. */
@@ -96,10 +120,25 @@ static struct processor *own_processor(void) {
 
 /* ---- Life ---- */
 
+void task_only_refuse(const struct thread *thread, const char *function) {
+    if (thread == NULL || thread->task == NULL) panic("%s was called on a thread that runs no task", function);
+    panic("%s was called from inside a foreign call", function);
+}
+
+uint64_t sched_tasks(uint64_t *out_live) {
+    uint64_t ended = atomic_load_acquire(&sched.outside_ended), spawned;
+    for (uint32_t i = 0; i < sched.processors_all; i++) ended += atomic_load_acquire(&sched.processors[i].ended);
+    spawned = atomic_load_acquire(&sched.outside_spawned);
+    for (uint32_t i = 0; i < sched.processors_all; i++) spawned += atomic_load_acquire(&sched.processors[i].spawned);
+    if (out_live != NULL) *out_live = spawned - ended;
+    return spawned;
+}
+
 void task_end(struct pintle_task *task) {
-    if (UNLIKELY(task->locals != NULL) && !task_is(task, TASK_PANICKED))
+    if (UNLIKELY(task_is(task, TASK_LOCALS)) && !task_is(task, TASK_PANICKED))
         locals_end(task); /* may wait, and go on on another thread */
-    if (UNLIKELY(task->nurseries != NULL)) nurseries_discard(task, &task->base); /* what they have left open */
+    if (UNLIKELY(task_stack(task)->nurseries != NULL))
+        nurseries_discard(task, task_base(task)); /* what they have left open */
     struct thread *thread = thread_self();
     depart(thread, LEFT_EXIT);
     fatal("a task that has ended was resumed");
@@ -107,8 +146,15 @@ void task_end(struct pintle_task *task) {
 
 void task_main(struct pintle_task *task) {
     task->fn(task->arg);
-    if (UNLIKELY(task->base.deferred != NULL || task->nurseries != NULL)) task_unwound(&task->base);
+    if (UNLIKELY(task_base(task)->deferred != NULL || task_stack(task)->nurseries != NULL))
+        task_unwound(task_base(task));
     task_end(task);
+}
+
+static COLD bool count_in_limit(void) {
+    if (atomic_add_relaxed(&sched.tasks_counted, 1) < sched.options.max_tasks) return true;
+    atomic_sub_relaxed(&sched.tasks_counted, 1);
+    return false;
 }
 
 /* The nursery that a new task is to belong to; NULL: none. */
@@ -126,7 +172,6 @@ static inline int spawn(pintle_task **out_task, pintle_fn *fn, void *arg, const 
     bool pinned = options != NULL && options->pinned;
     size_t stack_bytes = options != NULL ? options->stack_bytes : 0;
     struct pintle_task *task;
-    uint64_t number;
     int result;
     if (UNLIKELY(fn == NULL)) panic("%s was given a NULL function", function);
     if (UNLIKELY(sched_phase() != PHASE_RUNNING)) {
@@ -135,29 +180,26 @@ static inline int spawn(pintle_task **out_task, pintle_fn *fn, void *arg, const 
     }
     if (UNLIKELY(processor == NULL) && thread == NULL) deadlock_outsider();
     if (stack_bytes == 0 && pinned) stack_bytes = PINNED_STACK_BYTES;
-    number = atomic_add_relaxed(&sched.tasks_spawned, 1) + 1;
-    if (UNLIKELY(sched.options.max_tasks != 0 &&
-                 number - atomic_load_relaxed(&sched.tasks_ended) > sched.options.max_tasks)) {
-        result = error_set(PINTLE_ELIMIT, 0, "%s: max_tasks = %u tasks are live", function, sched.options.max_tasks);
-    } else {
-        result = task_new(processor, fn, arg, stack_bytes, &task);
+    if (UNLIKELY(sched.options.max_tasks != 0 && !count_in_limit())) {
+        return error_set(PINTLE_ELIMIT, 0, "%s: max_tasks = %u tasks are live", function, sched.options.max_tasks);
     }
+    result = task_new(processor, fn, arg, stack_bytes, &task);
     if (UNLIKELY(result != 0)) {
-        atomic_add_relaxed(&sched.tasks_ended, 1); /* the number stays used */
+        if (sched.options.max_tasks != 0) atomic_sub_relaxed(&sched.tasks_counted, 1);
         return result;
     }
-    task->go_fn = go_fn;
-    task_set_id(task, number);
+    if (go_fn != NULL) task->go_fn = go_fn;
+    task_set_id(task, sched_count_spawned(processor));
     task->spawned_at = caller;
     if (UNLIKELY(options != NULL && options->name != NULL)) task_set_name(task, options->name);
     if (pinned) task->pins_user = 1;
     if (out_task == NULL) {
-        atomic_store_relaxed(&task->flags, TASK_DETACHED);
+        task_prepare_flags(task, TASK_DETACHED);
         atomic_store_relaxed(&task->join, JOIN_DETACHED);
     }
     if (UNLIKELY(nursery != NULL) && UNLIKELY(!nursery_enter(nursery, task))) {
         task_free(processor, task);
-        atomic_add_relaxed(&sched.tasks_ended, 1);
+        sched_count_ended(processor);
         return PINTLE_ECLOSED;
     }
     if (out_task != NULL) *out_task = task;
@@ -224,7 +266,7 @@ int pintle_join_info(pintle_task *task, int64_t deadline_ns, pintle_panic_info *
     }
     bool panicked = task_is(task, TASK_PANICKED);
     if (panicked) {
-        const pintle_panic_info *info = &task->base.panic->info;
+        const pintle_panic_info *info = &task->panic->info;
         if (out != NULL) *out = *info;
         error_set(PINTLE_EPANIC, 0, "task %llu '%s' ended by a panic: %s", (unsigned long long)task->id, task->name,
                   info->text);

@@ -12,8 +12,10 @@
  *   DEAD       IDLE       task_free                                  the pool
  * IN_CALL is derived: RUNNING with the thread's call word not OUT.
  *
- * Records are type-stable: a task lies at the top of its stack's mapping, and mappings are given back only after the
- * last thread of the runtime has ended. So late wakers may look at a stale record; seq tells them that it is stale.
+ * Records are type-stable: they lie in chunks of their own (record.c), which are given back only after the last thread of
+ * the runtime has ended. So late wakers may look at a stale record; seq tells them that it is stale.
+ * A task gets its stack when it runs for the first time, and is without one again from its end on (stack.h): tasks that wait
+ * to begin, or to be joined, cost a record.
  *
  * Waiting. A sleeper is the part of a task (or of a foreign thread that waits) that others may touch:
  *   claim   seq << 8 | flags | reason; OPEN while waiting. Whoever changes OPEN to a reason has the right to wake; a stale
@@ -60,13 +62,25 @@ struct sleeper {
 #define JOIN_DONE 1u
 #define JOIN_DETACHED 2u
 
-enum task_flags { TASK_DETACHED = 1, TASK_PANICKED = 2, TASK_MAIN = 4, TASK_CANCELED = 8, TASK_LEFT_BEHIND = 16 };
+enum task_flags {
+    TASK_DETACHED = 1,
+    TASK_PANICKED = 2,
+    TASK_MAIN = 4,
+    TASK_CANCELED = 8,
+    TASK_LEFT_BEHIND = 16,
+    TASK_NAMED =
+        32, /* a free record has no name, no values, no panic and no nursery: these say that task_free has to */
+    TASK_LOCALS = 64,  /* look, so that most tasks do not touch that part of the record */
+    TASK_MEMBER = 128, /* of a nursery; */
+    TASK_OPENER = 256, /* it has opened one, once */
+    TASK_UNCOMMON = TASK_NAMED | TASK_LOCALS | TASK_PANICKED | TASK_MEMBER
+};
 
 struct pintle_task {
     /* Switched by assembly: layout.h. */
     void *sp;
     void *stack_reserve;
-    alignas(16) void *stack_base;
+    alignas(16) void *stack_base; /* where the struct stack lies; NULL: it has none */
     void *stack_limit;
     uint32_t stack_guarantee;
     int saved_errno;
@@ -77,36 +91,32 @@ struct pintle_task {
     struct scope *scope;      /* the innermost: scope.h */
     struct inside *inside;    /* the DLL calls it is inside, innermost first */
     struct panic *pending;    /* is to go on when the call that led to its callback has left */
+    /* Beside what is switched, to fill its lines. */
+    uint64_t id;      /* and name: written by task_set_…; others: task_…_of_other */
+    void *spawned_at; /* return address of the spawn */
+    void *arg;
+    pintle_error *error;             /* its last failure; NULL until the first */
+    _Atomic(const char *) waits_for; /* for reports: what it is parked in; static text */
 
     alignas(CACHE_LINE) struct sleeper sleeper;
     _Atomic uint64_t join;
     _Atomic uint32_t state;
     _Atomic uint32_t flags;
     pintle_fn *fn;
-    uint32_t cancel_masks;     /* its own: waits that begin while it is not 0 are not cancelled */
     _Atomic int cancel_reason; /* the first; with TASK_CANCELED */
+    uint16_t cancel_masks;     /* its own: waits that begin while it is not 0 are not cancelled */
+    uint8_t size_class;        /* of the stack that it has, or was promised; STACK_NONE: neither */
+    bool is_poisoned;          /* debug builds: freed, and not taken since */
 
-    void *arg;
+    /* A task that does not wait with a deadline, has no name, no values and no nursery does not touch these. */
+    struct timer timer;                                /* the deadline of its wait */
+    struct local_values *locals;                       /* local.c; NULL until the first is set */
+    struct panic *panic;                               /* that it ended by, for its joiner */
     struct pintle_scope *nursery;                      /* that it is a member of: nursery.c */
     struct pintle_task *member_next, *member_previous; /* under that one's lock */
-    struct pintle_scope *nurseries;                    /* that it has open, the last first */
     pintle_main_fn *go_fn;                             /* what it runs, if pintle_scope_go made it */
-    struct scope base;
-    uint64_t id;                     /* and name: written by task_set_…; others: task_…_of_other */
-    void *spawned_at;                /* return address of the spawn */
-    struct timer timer;              /* the deadline of its wait */
-    pintle_error *error;             /* its last failure; NULL until the first */
-    _Atomic(const char *) waits_for; /* for reports: what it is parked in; static text */
-    struct local_values *locals;     /* local.c; NULL until the first is set */
-    uint8_t size_class;              /* of its stack: stack.c */
     char name[TASK_NAME_BYTES];
-#if defined(PINTLE_DEBUG_CHECKS)
-    uint64_t *canary;          /* at the low end of the stack; NULL: none */
-    bool is_poisoned;          /* freed, and not taken since */
-    struct pintle_mutex *held; /* mutexes with a rank: mutex.c */
-#endif
     SANITIZE_CONTEXT
-    SANITIZE_STACK_ID
 };
 
 /* ---- States and records ---- */
@@ -118,6 +128,10 @@ static inline void task_set_state(struct pintle_task *task, enum task_state from
 static inline bool task_is(struct pintle_task *task, enum task_flags flag) {
     return (atomic_load_relaxed(&task->flags) & flag) != 0;
 }
+/* Of a task that is the caller's alone, before it is spawned. */
+static inline void task_prepare_flags(struct pintle_task *task, uint32_t flags) {
+    atomic_store_relaxed(&task->flags, atomic_load_relaxed(&task->flags) | flags);
+}
 /* What reports tell of tasks that others may end, and spawn in the same record, meanwhile: never torn, maybe mixed. */
 static inline void task_set_id(struct pintle_task *task, uint64_t id) {
     atomic_store_relaxed((_Atomic uint64_t *)&task->id, id);
@@ -125,8 +139,9 @@ static inline void task_set_id(struct pintle_task *task, uint64_t id) {
 static inline uint64_t task_id_of_other(const struct pintle_task *task) {
     return atomic_load_relaxed((_Atomic uint64_t const *)&task->id);
 }
-/* Cut to what fits. */
+/* Before it is spawned. Cut to what fits. */
 static inline void task_set_name(struct pintle_task *task, const char *name) {
+    task_prepare_flags(task, TASK_NAMED);
     size_t i = 0;
     for (; name[i] != '\0' && i < TASK_NAME_BYTES - 1; i++)
         atomic_store_relaxed((_Atomic char *)&task->name[i], name[i]);
@@ -160,7 +175,7 @@ static inline void task_unpoison(struct pintle_task *task) { (void)task; }
 
 /* ---- Making and freeing ---- */
 
-/* A new task in state IDLE with its stack prepared, from the processor's cache (NULL: none held) or the pool.
+/* A new task in state IDLE that is sure of a stack, from the processor's cache (NULL: none held) or the pool.
  * 0, PINTLE_ENOMEM or PINTLE_ELIMIT, with the error set. */
 int task_new(struct processor *processor, pintle_fn *fn, void *arg, size_t stack_bytes, struct pintle_task **out);
 /* Gives a DEAD (or never started, IDLE) task back. */
@@ -174,6 +189,10 @@ int task_spawn(struct pintle_task **out_task, pintle_fn *fn, void *arg, const pi
 int task_options_read(pintle_task_options *out, const pintle_task_options *options, size_t size);
 /* Ends the calling task; what was deferred has run. */
 NORETURN void task_end(struct pintle_task *task);
+/* A task that is about to run for the first time gets its stack. The processor is the caller's, or NULL. */
+void task_begin(struct pintle_task *task, struct processor *processor);
+/* A task that has ended gives its stack back; nobody is on it any more. */
+void task_leave_stack(struct pintle_task *task, struct processor *processor);
 /* Runs what is deferred in the task's own scope, and ends it. */
 NORETURN void task_unwound(struct scope *scope);
 

@@ -35,7 +35,7 @@ struct guard;
 enum thread_state { THREAD_FREE, THREAD_SPARE, THREAD_WAITER, THREAD_BOUND, THREAD_ACTIVE, THREAD_ENDED };
 
 /* How the task that leaves is to be published by the one that arrives (protocol SAVED). */
-enum left_kind { LEFT_NONE, LEFT_YIELD, LEFT_GUARDED, LEFT_PARK, LEFT_EXIT, LEFT_QUEUE };
+enum left_kind { LEFT_NONE, LEFT_YIELD, LEFT_GUARDED, LEFT_PARK, LEFT_EXIT, LEFT_EXIT_JOINED, LEFT_QUEUE };
 
 /* thread->parker. */
 enum { PARKER_EMPTY, PARKER_TOKEN, PARKER_SLEEPS, PARKER_POLLS /* in the poller: io_poll.c */ };

@@ -386,6 +386,20 @@ void sleeper_wake_joiner(uint64_t join) {
     sleeper_wake(sleeper, seq, WAKE_EVENT);
 }
 
+struct pintle_task *sleeper_take_joiner(uint64_t join) {
+    struct sleeper *sleeper = (struct sleeper *)(uintptr_t)(join >> JOIN_SEQ_BITS << 6);
+    struct pintle_task *task = task_of_sleeper(sleeper);
+    /* It reset `park` before the word that we have was there, so this is of that wait. */
+    if (sleeper->external || !(atomic_load_acquire(&sleeper->park) & PARK_SAVED) || task->bound != NULL) return NULL;
+    uint64_t claim = atomic_load_acquire(&sleeper->claim);
+    if (((claim_seq(claim) ^ join) & ((1u << JOIN_SEQ_BITS) - 1)) != 0 || claim_reason(claim) != WAKE_OPEN ||
+        !atomic_cas_acq_rel(&sleeper->claim, &claim, claim_word(claim_seq(claim), WAKE_EVENT))) {
+        return NULL;
+    }
+    task_set_state(task, TASK_WAITING, TASK_RUNNABLE);
+    return task;
+}
+
 static bool cancel_wait(struct sleeper *sleeper) {
     uint64_t claim = atomic_load_seq_cst(&sleeper->claim);
     if (claim_reason(claim) != WAKE_OPEN) return false;

@@ -98,6 +98,9 @@ bool sleeper_wake(struct sleeper *sleeper, uint64_t seq, enum wake_reason reason
 /* A joiner's word (task.h) names its sleeper and the low bits of its seq. */
 uint64_t sleeper_join_word(const struct wait *wait);
 void sleeper_wake_joiner(uint64_t join);
+/* The same without a queue: the joiner, RUNNABLE and the caller's, if it has left its stack and may run on any thread; else
+ * NULL, and nothing has happened. */
+struct pintle_task *sleeper_take_joiner(uint64_t join);
 /* Called by arrived: the sleeper's task has left its stack. */
 void sleeper_saved(struct sleeper *sleeper);
 /* CANCEL: ends the task's wait, and those to come, with ECANCELED. */

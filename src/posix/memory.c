@@ -5,7 +5,7 @@
  * where the kernel has them (Linux 6.13): the slab stays one mapping, and the limit of 65,530 mappings
  * (vm.max_map_count) does not bound the number of stacks. Elsewhere mprotect splits the mapping at each guard, so after
  * GUARDED_MOST stacks only the lowest of the stacks that are prepared together has one.
- * Threads: any. Locks: none. Order: guard_markers_missing is a hint, relaxed: who misses it tries once more.
+ * Threads: any. Locks: none. Order: guard_markers is a hint, relaxed: who misses it tries once more.
  * Invariants: a reservation starts at a multiple of 64 KB. Tests: tests/unit/test_os.c, tests/posix/test_os_posix.c. */
 #include <errno.h>
 #include <sys/mman.h>
@@ -20,8 +20,9 @@
 #endif
 
 enum { RESERVE_ALIGN = 64 * 1024, GUARDED_MOST = 10000 };
+enum { GUARD_MARKERS_UNKNOWN, GUARD_MARKERS_KNOWN, GUARD_MARKERS_MISSING };
 
-static _Atomic bool guard_markers_missing;
+static _Atomic int guard_markers; /* GUARD_MARKERS_… */
 
 size_t os_page_bytes(void) { return (size_t)sysconf(_SC_PAGESIZE); }
 
@@ -60,26 +61,42 @@ void os_pages_free(void *pages, size_t bytes) { munmap(pages, bytes); }
 
 /* Returns 0 or errno. EINVAL of the marker is an older kernel, or locked memory: no markers from now on. */
 static int guard_install(void *page, size_t page_bytes) {
-    if (!atomic_load_relaxed(&guard_markers_missing)) {
-        if (madvise(page, page_bytes, MADV_GUARD_INSTALL) == 0) return 0;
+    if (atomic_load_relaxed(&guard_markers) != GUARD_MARKERS_MISSING) {
+        if (madvise(page, page_bytes, MADV_GUARD_INSTALL) == 0) {
+            atomic_store_relaxed(&guard_markers, GUARD_MARKERS_KNOWN);
+            return 0;
+        }
         if (errno != EINVAL) return errno;
-        atomic_store_relaxed(&guard_markers_missing, true);
+        atomic_store_relaxed(&guard_markers, GUARD_MARKERS_MISSING);
     }
     return mprotect(page, page_bytes, PROT_NONE) == 0 ? 0 : errno;
 }
 
-int os_stack_prepare(void *base, size_t bytes, size_t top_bytes, void **out_limit) {
+static int prepare(void *base, size_t bytes, size_t top_bytes, bool lazily, void **out_limit) {
     size_t page_bytes = os_page_bytes();
     if (bytes < 2 * page_bytes || top_bytes > bytes - page_bytes) return EINVAL;
     if (fail_now(FAIL_RESERVE)) return ENOMEM;
     *out_limit = (char *)base + page_bytes; /* the kernel commits whatever is touched */
-    return guard_install(base, page_bytes);
+    return lazily ? 0 : guard_install(base, page_bytes);
+}
+
+int os_stack_prepare(void *base, size_t bytes, size_t top_bytes, void **out_limit) {
+    return prepare(base, bytes, top_bytes, false, out_limit);
 }
 
 int os_stacks_prepare(void *base, size_t bytes, size_t top_bytes, uint32_t already, uint32_t *inout_count,
                       void **out_limit) {
-    if (!atomic_load_relaxed(&guard_markers_missing) || already < GUARDED_MOST) *inout_count = 1;
-    return os_stack_prepare(base, bytes, top_bytes, out_limit);
+    bool lazily = atomic_load_relaxed(&guard_markers) == GUARD_MARKERS_KNOWN;
+    if (!lazily && (atomic_load_relaxed(&guard_markers) == GUARD_MARKERS_UNKNOWN || already < GUARDED_MOST)) {
+        *inout_count = 1;
+    }
+    return prepare(base, bytes, top_bytes, lazily, out_limit);
+}
+
+void os_stack_first_use(void *base, size_t bytes) {
+    (void)bytes;
+    if (atomic_load_relaxed(&guard_markers) == GUARD_MARKERS_KNOWN)
+        (void)madvise(base, os_page_bytes(), MADV_GUARD_INSTALL);
 }
 
 int os_stack_trim(void *base, size_t bytes, size_t top_bytes, void **inout_limit) {

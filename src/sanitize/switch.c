@@ -21,6 +21,7 @@
 #include "callback.h"
 #include "os.h"
 #include "scheduler.h"
+#include "stack.h"
 
 #include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
@@ -113,7 +114,8 @@ static void go_to_loop(struct sanitize_context *from, struct thread *thread) {
     go_to(from, &thread->sanitize, thread->stack_limit, thread->stack_base);
 }
 static struct sanitize_context *left_by(struct pintle_task *task, const struct thread *thread) {
-    return thread->left_kind == LEFT_EXIT ? NULL : &task->sanitize;
+    bool ends = thread->left_kind == LEFT_EXIT || thread->left_kind == LEFT_EXIT_JOINED;
+    return ends ? NULL : &task->sanitize;
 }
 
 /* ---- The seam ---- */
@@ -159,9 +161,9 @@ void sanitize_loop(struct thread *thread) {
 void sanitize_task_main(struct pintle_task *task) {
     jmp_buf unwound;
     arrive(&task->sanitize);
-    task->base.sp = &unwound;
+    task_base(task)->sp = &unwound;
     if (_setjmp(unwound) == 0) task_main(task);
-    task_unwound(&task->base);
+    task_unwound(task_base(task));
 }
 
 /* A thread that is not ours goes on where the loop's frames were left behind. */

@@ -72,6 +72,11 @@ int os_stacks_prepare(void *base, size_t bytes, size_t top_bytes, uint32_t alrea
     return os_stack_prepare(base, bytes, top_bytes, out_limit);
 }
 
+void os_stack_first_use(void *base, size_t bytes) {
+    (void)base;
+    (void)bytes;
+}
+
 /* The new guard first: with an old one below it the stack is still whole if that was all that worked. */
 int os_stack_trim(void *base, size_t bytes, size_t top_bytes, void **inout_limit) {
     size_t page_bytes = os_page_bytes();

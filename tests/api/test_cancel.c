@@ -11,7 +11,7 @@ typedef struct things {
     pintle_mutex mutex, held;
     pintle_rwlock rwlock;
     pintle_chan *empty, *full;
-    pintle_task *other;
+    pintle_task *other, *runner;
     pintle_once once;
     atomic_uint arrived;
 } things;
@@ -113,13 +113,14 @@ static int begin(things *t) {
     MUST(pintle_chan_new(&t->full, sizeof(int), 1) == 0);
     MUST(pintle_chan_send(t->full, &item, PINTLE_NOWAIT) == 0);
     MUST(pintle_spawn(&t->other, stay, &t->event) == 0);
-    MUST(pintle_spawn(NULL, run_once, t) == 0);
+    MUST(pintle_spawn(&t->runner, run_once, t) == 0);
     while (t->once.state == 0) pintle_yield();
     return 0;
 }
 static void end(things *t) {
     pintle_event_set(&t->event);
     MUST(pintle_join(t->other, PINTLE_FOREVER) == 0);
+    MUST(pintle_join(t->runner, PINTLE_FOREVER) == 0);
     pintle_mutex_unlock(&t->held);
     pintle_rwlock_wrunlock(&t->rwlock);
     pintle_chan_free(t->empty);

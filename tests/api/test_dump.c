@@ -89,10 +89,14 @@ CASE(dump_names_what_waits_and_who_is_in_a_call) {
 CASE(dump_of_a_crowd_counts_it) {
     scene s = {.crowd = 300};
     play(&s);
-    const char *more = strstr(shown.bytes, " more: waits in pintle_event_wait, spawned at ");
-    ck_assert_msg(more != NULL, "%s", shown.bytes);
-    while (more > shown.bytes && more[-1] >= '0' && more[-1] <= '9') more--;
-    ck_assert_int_ge(atoi(more), 190); /* all but the hundred that are listed */
+    int most = 0; /* in one group: where they were spawned differs */
+    for (const char *at = shown.bytes; (at = strstr(at, " more: waits in pintle_event_wait, spawned at ")) != NULL;
+         at++) {
+        const char *number = at;
+        while (number > shown.bytes && number[-1] >= '0' && number[-1] <= '9') number--;
+        if (atoi(number) > most) most = atoi(number);
+    }
+    ck_assert_msg(most >= 190, "%s", shown.bytes); /* all but the hundred that are listed */
     ck_assert_int_lt(shown.length, 20000);
 }
 

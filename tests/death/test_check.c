@@ -3,11 +3,11 @@
 
 #if defined(PINTLE_DEBUG_CHECKS)
 
-#include "task.h"
+#include "stack.h"
 
 static int canary_main(void *arg) {
     (void)arg;
-    uint64_t *canary = pintle_self()->canary;
+    uint64_t *canary = task_stack(pintle_self())->canary;
     if (canary == NULL) return 90; /* not on this platform */
     *canary = 1;
     pintle_sleep(PINTLE_MS(1));

@@ -1,7 +1,7 @@
 /* saved.pml: SAVED (src/scheduler.c, src/wait.c, src/task.h, pintle_join in src/task.c): waiting, waking, joining.
  *
- * Models   wait_begin, wait_finish, wait_abandon; depart and arrived for PARK and EXIT; sleeper_wake, sleeper_saved; an
- *          event, a deadline's timer, a canceller; the join word with its part of the seq, timed out and not.
+ * Models   wait_begin, wait_finish, wait_abandon; depart and arrived for PARK, EXIT and EXIT_JOINED; sleeper_wake,
+ *          sleeper_saved, sleeper_take_joiner; an event, a deadline's timer, a canceller; the join word with its part of the seq, timed out and not.
  * Simpler  One queue of runnable tasks; any thread takes from it. Atomic operations are sequentially consistent, as the
  *          locked instructions are that they become. The event's lock makes setting it, and queueing, one step each.
  * Proves   A task is resumed only after its registers are saved, by one thread, once for each departure; one waker wins; a
@@ -12,14 +12,17 @@
  *          again and joins without; the task that it joins; a setter, a timer, a canceller.
  * Bugs     BUG_NOT_SAVED: the winner makes the task runnable without looking whether it has left its stack.
  *          BUG_ABANDON: who loses its own claim goes on without waiting for the winner.
+ *          BUG_JOINER_UNSAVED: the task that ends goes to its joiner without looking whether that has left its stack.
  * Search  clean
  * Search  bug -DBUG_NOT_SAVED
  * Search  bug -DBUG_ABANDON
- * States   583,259 */
+ * Search  bug -DBUG_JOINER_UNSAVED
+ * States   1,363,851 */
 #define WAITER 0
 #define JOINED 1
 #define PARK 0
 #define EXIT 1
+#define EXIT_JOINED 2
 
 #define OPEN 1
 #define SELF 2
@@ -85,6 +88,7 @@ end:
         saved[task] = false;
         runs[task] = true
        }
+go_on:
        resume[task]!me;
 end_last: /* the waiter ends without a departure */
        departed[me]?kind, task; /* arch_switch has saved the registers */
@@ -102,6 +106,16 @@ end_last: /* the waiter ends without a departure */
                 sleeper_wake(word, EVENT)
             :: else
             fi
+       :: kind == EXIT_JOINED -> /* the claim is the task's that ended: nobody else touches the waiter */
+            assert(!freed);
+            join = DONE;
+            atomic {
+                assert(saved[WAITER] && !runs[WAITER]);
+                saved[WAITER] = false;
+                runs[WAITER] = true;
+                task = WAITER
+            }
+            goto go_on
        fi;
        atomic { kind = 0; old = 0; word = 0; task = 0 }
     od
@@ -249,9 +263,28 @@ gone:
 }
 
 proctype joined() {
-    byte on;
+    byte on, word;
+    bool claimed;
     resume[JOINED]?on;
-    depart(EXIT, JOINED)
+    word = join; /* sleeper_take_joiner */
+    if
+#ifdef BUG_JOINER_UNSAVED
+    :: word != 0 ->
+#else
+    :: word != 0 && (park & SAVED) ->
+#endif
+        atomic {
+            if
+            :: seq == word && reason == OPEN -> reason = EVENT; claimed = true
+            :: else
+            fi
+        }
+    :: else
+    fi;
+    if
+    :: claimed -> depart(EXIT_JOINED, JOINED)
+    :: else -> depart(EXIT, JOINED)
+    fi
 }
 
 proctype setter() {

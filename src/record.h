@@ -1,0 +1,23 @@
+/* record.h: the records of tasks. They lie close together in chunks, apart from the stacks (stack.h), and are type-stable: a
+ * record is a record until the runtime has stopped (task.h). Free ones are in a pool, behind the processors' own (task.c).
+ * Threads: any. Locks: one (RANK_POOL). Order: `made` release / acquire: who walks the chunks sees records that are ready.
+ * Tests: tests/api/test_task.c, tests/api/test_many.c. */
+#ifndef PINTLE_SRC_RECORD_H
+#define PINTLE_SRC_RECORD_H
+
+#include "task.h"
+
+/* A record in state IDLE; a fresh one is all zeros. NULL: no memory. */
+struct pintle_task *record_take(void);
+/* Gives a chain (through task->next) back. */
+void records_give(struct pintle_task *first, struct pintle_task *last);
+/* All records there are, of free and dead tasks too. */
+void stack_each_task(void (*visit)(struct pintle_task *task));
+/* The same with a context: for pintle_check. */
+void stack_check_records(void (*visit)(struct pintle_task *task, void *context), void *context);
+/* Memory held now. */
+uint64_t record_bytes_held(void);
+/* Frees all, but for those of tasks that were left behind in a call. */
+void records_destroy(void);
+
+#endif
