@@ -24,6 +24,7 @@
 #include "pintle/callback.h"
 #include "pintle/panic.h"
 #include "pintle/scope.h"
+#include "pintle/signal.h"
 #include "pintle/sync.h"
 #include "pintle/trace.h"
 #include "pintle/timer.h"

@@ -53,7 +53,13 @@ void pintle_chan_retain(pintle_chan *c) {
 }
 
 void pintle_chan_free(pintle_chan *c) {
-    if (c == NULL || atomic_fetch_sub_explicit(&c->references, 1, memory_order_acq_rel) != 1) return;
+    void (*left_alone)(struct pintle_chan *);
+    uint32_t before;
+    if (c == NULL) return;
+    left_alone = atomic_load_relaxed(&c->left_alone);
+    before = atomic_fetch_sub_explicit(&c->references, 1, memory_order_acq_rel);
+    if (UNLIKELY(before == 2 && left_alone != NULL)) left_alone(c);
+    if (before != 1) return;
     if (waiters_any(&c->receivers) || waiters_any(&c->senders)) {
         panic("pintle_chan_free: somebody waits in the channel: close it first");
     }

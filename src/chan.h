@@ -15,6 +15,8 @@ struct pintle_chan {
     /* Constant. */
     size_t item_bytes, capacity;
     _Atomic uint32_t references;
+    _Atomic(void (*)(
+        struct pintle_chan *)) left_alone; /* called when one reference is left: the library's own. NULL: not */
     char *slots;
     /* Under the guard. */
     bool has_native, native_is_set;

@@ -98,7 +98,7 @@ int64_t deadlock_look(int64_t now_ns) {
         suspicion.censuses = 0;
     }
     if (now_ns - suspicion.since_ns < suspicion.patience_ns) return suspicion.since_ns + suspicion.patience_ns;
-    if (os_thread_count() != sched.live_count + OWN_THREADS + SANITIZE_THREADS) {
+    if (os_thread_count() != sched.live_count + OWN_THREADS + os_signals_threads() + SANITIZE_THREADS) {
         /* Somebody else's thread, or one that is just ending: a few more looks, each twice as late. */
         if (++suspicion.censuses == CENSUSES) return INT64_MAX;
         suspicion.patience_ns *= 2;

@@ -12,12 +12,13 @@
 enum lock_rank {
     RANK_RUNTIME = 1, /* starting and stopping */
     RANK_NURSERY = 2, /* a cancellation scope: its tasks and the scopes that nest in it */
-    RANK_OBJECT = 3,  /* guards: channels and other objects that users wait on */
-    RANK_DLL = 4,     /* a DLL's list of procs */
-    RANK_TIMERS = 5,  /* a processor's timer heap */
-    RANK_SCHED = 6,   /* idle processors, global queue, spare threads */
-    RANK_POOL = 7,    /* free stacks and task records */
-    RANK_LEAF = 8     /* takes nothing below it */
+    RANK_SIGNALS = 3, /* who asks for signals */
+    RANK_OBJECT = 4,  /* guards: channels and other objects that users wait on */
+    RANK_DLL = 5,     /* a DLL's list of procs */
+    RANK_TIMERS = 6,  /* a processor's timer heap */
+    RANK_SCHED = 7,   /* idle processors, global queue, spare threads */
+    RANK_POOL = 8,    /* free stacks and task records */
+    RANK_LEAF = 9     /* takes nothing below it */
 };
 
 struct lock {

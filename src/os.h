@@ -166,6 +166,19 @@ void os_attached_forget(void);
 bool os_attached_has_ended(const os_thread *thread);
 void os_attached_close(os_thread *thread);
 
+/* ---- Signals and console events: kinds are PINTLE_SIGNAL_… of pintle/signal.h ----
+ * start: from now on `arrived` may be called, with what watch asks for, on a thread that is none of the runtime's and holds no
+ * lock. 0, or an error number. stop: with leave_nothing no thread is in it afterwards; waits for those that are. Neither may
+ * be called with a lock held that `arrived` takes; watch may. */
+int os_signals_start(void (*arrived)(uint32_t kind, int number));
+void os_signals_stop(bool leave_nothing);
+/* These kinds, no others: handlers are set, and given back. 0, or an error number (never for fewer kinds than before). */
+int os_signals_watch(uint32_t kinds);
+/* Where the system waits for us before it ends the process: it need not any longer. */
+void os_signals_done(void);
+/* How many threads of the process are there for that. */
+unsigned os_signals_threads(void);
+
 /* ---- Where code is ---- */
 
 /* The return addresses of the calling function's callers, innermost first; how many. */
@@ -192,7 +205,7 @@ void os_self_set(void *self);
 /* Loads the library at an absolute path, searching its own folder and the system's for what it needs; or (system) a
  * bare name from the system's folders only. 0, or an error number, and then out_text has a sentence with the
  * system's message, what is missing if that can be told, and (32-bit, not a library) the reason; out_code one of
- * PINTLE_E… (ENOTFOUND, EINVAL, EACCES, ENOMEM, EOS). May block for long and run foreign code: the caller is in a call. */
+ * PINTLE_Eâ¦ (ENOTFOUND, EINVAL, EACCES, ENOMEM, EOS). May block for long and run foreign code: the caller is in a call. */
 int64_t os_dll_open(const char *path, bool system, void **out_handle, int *out_code, char *out_text, size_t text_bytes);
 void os_dll_close(void *handle);
 /* The same for a copy of the library at an absolute path, under another name in a temporary folder made for it, so that

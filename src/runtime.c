@@ -20,6 +20,7 @@
 #include "panic.h"
 #include "scheduler.h"
 #include "record.h"
+#include "signals.h"
 #include "stack.h"
 #include "thunk.h"
 #include "user_timer.h"
@@ -288,6 +289,7 @@ static bool wait_unlocked(int64_t os_deadline_ns, bool only_reachable) {
 /* After STOPPING: ends the threads; true if nothing is left. */
 static bool exit_locked(int64_t os_deadline_ns) {
     atomic_store_release(&sched.phase, PHASE_EXITING);
+    signals_shutdown(sched.library_mode);
     monitor_stop();
     if (!threads_stop(os_deadline_ns)) return false;
     maker_stop();
@@ -417,7 +419,7 @@ static int home_make(struct thread **out_home) {
 }
 
 int pintle_run_sized(pintle_main_fn *main_task, void *arg, const pintle_options *options, size_t size) {
-    struct thread *home;
+    struct thread *home = NULL;
     int result;
     if (main_task == NULL) panic("pintle_run was given a NULL function");
     lock_acquire(&runtime_lock);

@@ -73,6 +73,9 @@ bool win_waits_of_kernelbase(win_waits *out);
 /* A timer that is precise to about 0.5 ms (Windows 10 1803); NULL where there is none. */
 HANDLE win_timer_create(void);
 
+/* ---- Console events: signals.c; the system calls it, and tests. ---- */
+BOOL WINAPI win_console_handler(DWORD event);
+
 /* ---- UTF-8 ---- */
 
 /* A copy in UTF-16, to be given to memory_free(). NULL, and GetLastError(), if the text is not UTF-8 or memory is short. */

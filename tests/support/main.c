@@ -88,10 +88,17 @@ int main(int argc, char **argv) {
 
 /* ---- For the cases ---- */
 
-int child_run(const char *name, char *out_text, size_t text_bytes) {
+static int run_child_process(const char *name, bool own_console, char *out_text, size_t text_bytes) {
     char limit_s[16];
     snprintf(limit_s, sizeof limit_s, "%u", running_limit_s); /* a child does not outlive the case that waits for it */
-    return platform_run_self((const char *const[3]){"--child", name, limit_s}, out_text, text_bytes);
+    return platform_run_self((const char *const[3]){"--child", name, limit_s}, own_console, out_text, text_bytes);
+}
+
+int child_run(const char *name, char *out_text, size_t text_bytes) {
+    return run_child_process(name, false, out_text, text_bytes);
+}
+int child_run_with_console(const char *name, char *out_text, size_t text_bytes) {
+    return run_child_process(name, true, out_text, text_bytes);
 }
 
 void child_without_watchdog(void) { watchdog_disarm(); }

@@ -53,6 +53,8 @@
 /* Runs CHILD(name) and returns the exit status as the system shows it; on POSIX 128 + n after signal n. What it wrote to
  * standard output and error, in order, is in out_text, ended by NUL and cut to what fits. */
 int child_run(const char *name, char *out_text, size_t text_bytes);
+/* The same, with a console of its own on Windows, whose events reach no other process. */
+int child_run_with_console(const char *name, char *out_text, size_t text_bytes);
 
 /* In a child: ends the watchdog's thread, for what looks at the process's threads. CTest's own limit stays. */
 void child_without_watchdog(void);

@@ -21,8 +21,8 @@ bool platform_has_fork(void);
 void watchdog_arm(const char *case_name, unsigned limit_s);
 void watchdog_disarm(void);
 
-/* Runs this program with the three arguments and waits; see child_run. Standard input is empty. -1: it did not start. */
-int platform_run_self(const char *const arguments[3], char *out_text, size_t text_bytes);
+/* Runs this program with the three arguments and waits; see child_run. own_console: Windows. Standard input is empty. -1: it did not start. */
+int platform_run_self(const char *const arguments[3], bool own_console, char *out_text, size_t text_bytes);
 
 /* Turns a path that CMake wrote (with '/') into the system's form, in place. */
 void platform_native_path(char *path);

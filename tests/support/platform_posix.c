@@ -88,7 +88,8 @@ void watchdog_disarm(void) {
 
 /* ---- Death tests ---- */
 
-int platform_run_self(const char *const arguments[3], char *out_text, size_t text_bytes) {
+int platform_run_self(const char *const arguments[3], bool own_console, char *out_text, size_t text_bytes) {
+    (void)own_console; /* a signal is sent to one process */
     char program[4096];
     ssize_t program_length = readlink("/proc/self/exe", program, sizeof program - 1);
     int ends[2];

@@ -76,7 +76,7 @@ void watchdog_disarm(void) {
 
 /* ---- Death tests ---- */
 
-int platform_run_self(const char *const arguments[3], char *out_text, size_t text_bytes) {
+int platform_run_self(const char *const arguments[3], bool own_console, char *out_text, size_t text_bytes) {
     wchar_t program[1024], command[2048];
     DWORD program_length = GetModuleFileNameW(NULL, program, 1024);
     if (program_length == 0 || program_length == 1024) return -1;
@@ -94,7 +94,8 @@ int platform_run_self(const char *const arguments[3], char *out_text, size_t tex
                             .hStdOutput = writer,
                             .hStdError = writer};
     PROCESS_INFORMATION child;
-    BOOL started = CreateProcessW(program, command, NULL, NULL, TRUE, 0, NULL, NULL, &startup, &child);
+    BOOL started = CreateProcessW(program, command, NULL, NULL, TRUE, own_console ? CREATE_NO_WINDOW : 0, NULL, NULL,
+                                  &startup, &child);
     CloseHandle(writer);
     CloseHandle(empty);
 
