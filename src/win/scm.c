@@ -330,12 +330,34 @@ static int control_in_call(void *arg) {
     return scm_error(operation->verb, operation->name, error);
 }
 
+static int look_in_call(void *arg) {
+    struct operation *operation = arg;
+    return scm_open(&operation->scm, operation->name, SC_MANAGER_CONNECT, SERVICE_QUERY_STATUS);
+}
+
+/* Stops it. What is starting takes no controls: then that is waited for first. It may be up by the time that the refusal is
+ * looked into; a refusal for another reason stays one. */
+static int stop(struct operation *operation) {
+    int result = 0;
+    operation->control = SERVICE_CONTROL_STOP;
+    for (int tries = 0; tries < ASK_TRIES; tries++) {
+        memset(&operation->status, 0, sizeof operation->status);
+        result = operate(operation, control_in_call, SERVICE_STOPPED);
+        if (result == 0 || operation->options.deadline_ns == PINTLE_NOWAIT) return result;
+        if (result == PINTLE_ETIMEDOUT) return result;
+        if (operation->status.dwControlsAccepted & SERVICE_ACCEPT_STOP) continue;
+        if (operation->status.dwCurrentState != SERVICE_START_PENDING) return result;
+        result = operate(operation, look_in_call, SERVICE_RUNNING);
+        if (result != 0 && operation->status.dwCurrentState != SERVICE_STOPPED) return result;
+    }
+    return result;
+}
+
 int pintle_scm_stop_sized(const char *name, const pintle_scm_wait_options *options, size_t size) {
     struct operation operation;
     int result = operation_read(&operation, "pintle_scm_stop", "stop", name, options, size);
     if (result != 0) return result;
-    operation.control = SERVICE_CONTROL_STOP;
-    return operate(&operation, control_in_call, SERVICE_STOPPED);
+    return stop(&operation);
 }
 
 int pintle_scm_control_sized(const char *name, uint32_t control, const pintle_scm_wait_options *options, size_t size) {
@@ -370,8 +392,7 @@ int pintle_scm_remove_sized(const char *name, const pintle_scm_wait_options *opt
     struct operation operation;
     int result = operation_read(&operation, "pintle_scm_remove", "remove", name, options, size), removed;
     if (result != 0) return result;
-    operation.control = SERVICE_CONTROL_STOP;
-    result = operate(&operation, control_in_call, SERVICE_STOPPED);
+    result = stop(&operation);
     if (result == PINTLE_ENOTFOUND) return 0; /* an installer's clean-up may run twice */
     if (result == PINTLE_EACCES || result == PINTLE_EINVAL || result == PINTLE_ENOMEM) return result;
     removed = operate(&operation, remove_in_call, 0);

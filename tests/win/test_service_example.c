@@ -299,6 +299,13 @@ CASE_TIMEOUT(service_example_slow_start_and_failure_are_told, 60) {
     ck_assert_int_eq(command("stop %s", name), 0); /* waits: it ends by itself */
     ck_assert_int_eq(command("query %s", name), 0);
     assert_said("its own: 1234");
+    ck_assert_int_eq(command("remove %s", name), 0);
+    assert_said("removed");
+    remove_everything();
+}
+
+CASE_TIMEOUT(service_example_wrong_arguments_are_told, 60) {
+    install();
     ck_assert_int_eq(command("start %s -- --nonsense x --pipe %s", name, name), 1);
     assert_said("its own code 2");
     ck_assert_int_eq(command("remove %s", name), 0);
