@@ -19,11 +19,14 @@
  * A call that does not end keeps nobody: stopping writes LEFT_BEHIND into the word, and when the call ends after all, its
  * thread ends without touching the scheduler, which may have started anew.
  *
+ * An interruptible call (kick.c) may find KICK in its word: it is spent first.
+ *
  * errno and the last error are saved first on the cold way, since taking locks disturbs them.
  * So a call costs one store and one atomic step. Threads: the thread itself. Locks: sched.lock on the cold way.
  * Tests: tests/api/test_call.c, tests/stress/test_calls.c. */
 #include "call.h"
 
+#include "kick.h"
 #include "lend.h"
 #include "panic.h"
 #include "scheduler.h"
@@ -96,6 +99,12 @@ bool call_leave_for(struct thread *thread, const void *fn, bool urgent) {
         struct processor *processor;
         if (UNLIKELY(word == CALL_LEFT_BEHIND)) arch_abandon_to_loop(thread); /* the loop returns, the thread ends */
         if (call_state(word) == CALL_OUT) break;
+        if (UNLIKELY(word & CALL_KICK)) {
+            errors_keep(thread, thread->task);
+            kick_spend(thread);
+            errors_put_back(thread, thread->task);
+            continue;
+        }
         if (call_state(word) == CALL_IN) {
             if (atomic_cas_acq_rel(&thread->call, &word, word + CALL_LEAVE_STEP)) break;
             continue;

@@ -30,6 +30,7 @@
 #include "call.h"
 #include "deadlock.h"
 #include "error.h"
+#include "kick.h"
 #include "lend.h"
 #include "panic.h"
 #include "pintle/errno.h"
@@ -91,6 +92,7 @@ static void record_leave(struct thread *thread, struct callback *callback) {
 void callback_discard(struct thread *thread, const struct callback *to) {
     while (thread->callback != to) {
         CHECK(thread->callback != NULL);
+        kick_unwound(thread, thread->callback->stack_top);
         record_leave(thread, thread->callback);
     }
 }
@@ -129,8 +131,11 @@ void callback_leave(struct callback *callback) {
 }
 
 void callback_enter_away(struct callback *callback) {
-    lend_urgent_end(callback_thread(callback));
-    call_enter_away(callback_thread(callback));
+    struct thread *thread = callback_thread(callback);
+    lend_urgent_end(thread);
+    kick_reenter(thread, callback->stack_top);
+    call_enter_away(thread);
+    kick_reentered(thread, callback->stack_top);
 }
 
 /* The thunk is not open, or a panic is pending. */

@@ -3,6 +3,7 @@
  * Threads: any; masks: the task's own. Locks: guards. Order: as in cancel.h. Tests: tests/api/test_cancel.c. */
 #include "cancel.h"
 
+#include "kick.h"
 #include "panic.h"
 #include "pintle/scope.h"
 #include "scheduler.h"
@@ -13,6 +14,7 @@ void task_cancel(struct pintle_task *task, int reason) {
     int none = 0;
     atomic_cas_acq_rel(&task->cancel_reason, &none, reason);
     wait_cancel(task);
+    if (UNLIKELY(task_is(task, TASK_INTERRUPTIBLE))) kick_ask();
 }
 
 static void cancel_stopped(struct pintle_task *task) { task_cancel(task, PINTLE_ESTOPPED); }

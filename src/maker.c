@@ -47,6 +47,7 @@ struct thread *thread_record_new_locked(void) {
         thread = memory_alloc_aligned(sizeof *thread);
         if (thread == NULL) return NULL;
         memset(thread, 0, sizeof *thread);
+        lock_init(&thread->kick_lock, RANK_LEAF);
         thread->id = sched.all_threads != NULL ? sched.all_threads->id + 1 : 1;
         thread->all_next = sched.all_threads;
         atomic_store_release((_Atomic(struct thread *) *)&sched.all_threads, thread);
@@ -61,6 +62,8 @@ void thread_record_free_locked(struct thread *thread) {
     thread_set_task(thread, NULL);
     thread->left_kind = LEFT_NONE;
     thread->pins_auto = 0;
+    thread->kick = NULL;
+    atomic_store_relaxed(&thread->kick_task, NULL);
     atomic_store_relaxed(&thread->processor, NULL);
     atomic_store_relaxed(&thread->attention, 0);
     atomic_store_relaxed(&thread->is_dismissed, false);

@@ -26,6 +26,7 @@
 #include "deadlock.h"
 #include "error.h"
 #include "io_poll.h"
+#include "kick.h"
 #include "lend.h"
 #include "scheduler.h"
 #include "stack.h"
@@ -227,7 +228,7 @@ static int64_t tidy_deadline(void) {
 }
 
 /* True: somebody woke it. */
-static bool sleep_for(int64_t delay, bool idle_before) {
+static bool sleep_for(int64_t delay, bool idle_before, int64_t kick_ns) {
     int64_t unwatched = unwatched_deadline(), deadline;
     if (delay > LONG_NS && poll_is_unwatched()) delay = LONG_NS;
     deadline = os_now_ns() + delay;
@@ -244,6 +245,7 @@ static bool sleep_for(int64_t delay, bool idle_before) {
         }
     }
     if (unwatched < deadline) deadline = unwatched;
+    if (kick_ns < deadline) deadline = kick_ns;
     while (atomic_load_acquire(&monitor.word) == 0 && os_now_ns() < deadline) {
         os_wait_word(&monitor.word, 0, deadline);
     }
@@ -258,7 +260,7 @@ static void monitor_main(void *arg) {
     (void)arg;
     while (!atomic_load_acquire(&monitor.stops)) {
         bool idle = atomic_load_relaxed(&sched.idle_count) == sched.processor_count;
-        bool woken = sleep_for(delay, idle && was_idle);
+        bool woken = sleep_for(delay, idle && was_idle, kicks_look(os_now_ns()));
         was_idle = idle;
         if (look(os_now_ns())) {
             delay = ROUND_NS;

@@ -153,6 +153,18 @@ void os_fault_stack_begin(os_fault_stack *stack);
 void os_fault_stack_end(os_fault_stack *stack);
 void os_fault_stack_free(os_fault_stack *stack);
 
+/* ---- Interrupting a thread's system call ---- */
+
+/* The signal that is a good one for it, where signals do that; 0: none is needed, or there are none. */
+int os_interrupt_default(void);
+/* Takes that signal; 0: none, and os_interrupt_thread does nothing if it needs one. The system's error number if it cannot. */
+int os_interrupts_init(int signal_number);
+void os_interrupts_shutdown(void);
+/* Interrupts the system call that the thread of this process is in, if it is in one that can be. Keeps errno. */
+void os_interrupt_thread(uint64_t id);
+/* By the thread itself, while nobody interrupts it: what is still pending hits nothing that comes later. Keeps errno. */
+void os_interrupt_spend(void);
+
 /* ---- A record that threads which are not ours keep between their callbacks ----
  * init and shutdown as os_self's, but not counted; `gone` is called with the record when its thread ends, where the system
  * tells us; elsewhere os_attached_has_ended says so. After shutdown no thread has a record. */

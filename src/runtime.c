@@ -151,7 +151,9 @@ static void release_everything(void) {
     records_destroy();
     wait_destroy();
     thread_records_destroy();
-    if (sched.left_behind_count == 0) os_self_shutdown(); /* else the slot stays: they look there on their way out */
+    if (sched.left_behind_count != 0) return; /* the slot stays: they look there on their way out; a signal may be pending */
+    os_self_shutdown();
+    os_interrupts_shutdown();
 }
 
 void maker_has_tried(int os_code) {
@@ -172,6 +174,18 @@ static int first_thread_wait(void) {
     snprintf(message, sizeof message, "no memory for its record");
     if (os_code != 0) os_error_text(os_code, message, sizeof message);
     return error_set(PINTLE_ELIMIT, os_code, "the system makes no thread for tasks (tried %d times): %s", FIRST_TRIES,
+                     message);
+}
+
+/* The signal of the options; a library's host is asked first. */
+static int interrupts_begin(void) {
+    char message[128];
+    int signal = sched.options.cancel_signal, os_code;
+    if (signal == 0 && !sched.library_mode) signal = os_interrupt_default();
+    if (signal == PINTLE_CANCEL_SIGNAL_NONE) signal = 0;
+    if ((os_code = os_interrupts_init(signal)) == 0) return 0;
+    os_error_text(os_code, message, sizeof message);
+    return error_set(PINTLE_EINVAL, os_code, "options.cancel_signal is %d: the system refuses a handler: %s", signal,
                      message);
 }
 
@@ -204,7 +218,8 @@ static int start_locked(const pintle_options *options, size_t size, bool library
         os_self_shutdown();
         return error_set(PINTLE_ENOMEM, result, "no memory for the handlers of faults (error %d)", result);
     }
-    if ((result = processors_make()) != 0) {
+    if ((result = interrupts_begin()) != 0 || (result = processors_make()) != 0) {
+        os_interrupts_shutdown();
         handlers_end();
         callbacks_shutdown();
         os_self_shutdown();
@@ -493,6 +508,7 @@ void pintle_stats_get_sized(pintle_stats *out, size_t size) {
         stats.thunks = thunks_live();
         stats.threads_started = atomic_load_relaxed(&sched.threads_started);
         stats.threads_refused = atomic_load_relaxed(&sched.threads_refused);
+        stats.kicks = atomic_load_relaxed(&sched.kicks);
         stats.calls_abandoned = atomic_load_relaxed(&sched.calls_abandoned);
         stats.lent = atomic_load_relaxed(&sched.lent_ever);
         stats.retakes = atomic_load_relaxed(&sched.retakes);

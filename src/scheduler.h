@@ -59,7 +59,7 @@ struct sched {
     _Atomic uint32_t thread_tries; /* the maker's attempts; waited on when starting */
     _Atomic int refused_code;      /* why the last one was refused */
     /* Figures. */
-    _Atomic uint64_t lent_ever, calls_abandoned;
+    _Atomic uint64_t lent_ever, calls_abandoned, kicks;
     _Atomic uint64_t retakes, threads_started, threads_refused, waits_for_thread, slow_leaves;
     _Atomic uint64_t outside_spawned, outside_ended, outside_handoffs; /* by threads without a processor */
     _Atomic uint64_t ids;                                              /* of tasks, given out */

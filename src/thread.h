@@ -12,7 +12,7 @@
  *   ENDED     leaving                                             the thread itself
  *
  * The call word, `call`, is the handshake of CALL and RETAKE: tick << 3 | KICK | state. Writers: the owner; the monitor
- * (IN to TAKEN only). `processor` is written by the owner while OUT or after it has read TAKEN; when the monitor or a
+ * (IN to TAKEN, and KICK: kick.c). `processor` is written by the owner while OUT or after it has read TAKEN; when the monitor or a
  * hand-over gives a thread a processor it goes through `handed`.
  * Threads: see each field. Order: `call` release in, CAS acq_rel out; `handed` release, then unpark.
  * Tests: tests/api/test_call.c, tests/stress/test_calls.c. */
@@ -22,11 +22,13 @@
 #include "arch.h"
 #include "atomic.h"
 #include "layout.h"
+#include "lock.h"
 #include "os.h"
 #include "pintle/result.h"
 #include "sanitize.h"
 
 struct callback;
+struct kick_frame;
 struct pintle_task;
 struct pintle_thunk;
 struct processor;
@@ -104,6 +106,13 @@ struct thread {
     uint32_t last_error_dummy;    /* where the system has no last error */
     _Atomic uint32_t owner_ended; /* attached: its OS thread is no more */
     os_fault_stack fault_stack;
+    /* Interruptible calls: kick.c. The owner's, published by `call`; then the monitor's. */
+    struct kick_frame *kick; /* the innermost */
+    _Atomic(struct pintle_task *) kick_task;
+    _Atomic uint64_t kick_tick; /* of its call, while that is entered */
+    struct lock kick_lock;
+    uint64_t kicked_tick;
+    int64_t kick_next_ns, kick_pause_ns;
     SANITIZE_CONTEXT
 };
 

@@ -18,6 +18,15 @@ PINTLE_API int pintle_call(int (*fn)(void *), void *arg);
 /* The same for a function known to block: the processor is handed on first. */
 PINTLE_API int pintle_call_blocking(int (*fn)(void *), void *arg);
 
+/* Effect: the same as pintle_call_blocking, for a function that is to end early when the calling task is cancelled (pintle/scope.h): its
+ * thread is then interrupted, at once and again after 1, 2, 4 … 100 ms, until fn returns. On POSIX by a signal
+ * (pintle_options.cancel_signal): the system call that fn is in ends with EINTR, unless it is one that starts again by itself; fn has to
+ * return then, and must not try again, as libraries like to. On Windows by CancelSynchronousIo: synchronous I/O ends with
+ * ERROR_OPERATION_ABORTED; waits (Sleep, WaitForSingleObject) are not touched. The result is fn's in any case. No other call is ever
+ * interrupted: not those that follow, nor those made in a callback of fn. What was cancelled before is
+ * interrupted all the same; called between pintle_cancel_mask and _unmask it is pintle_call_blocking. */
+PINTLE_API int pintle_call_interruptible(int (*fn)(void *), void *arg);
+
 /* Effect: runs fn(arg) as a blocking foreign call and waits for it until the deadline: 0, and *out_value (NULL: not wanted)
  * is fn's value. After any other value the call goes on alone; when it ends, drop(arg) runs (NULL: nothing), in a task. So
  * arg belongs to the caller again after 0, and to the call after everything else but EINVAL, ENOMEM, ELIMIT and ESTOPPED

@@ -42,7 +42,8 @@ typedef struct pintle_options {
     unsigned max_tasks; /* live tasks at most; 0: no limit but memory. At the limit pintle_spawn gives ELIMIT */
     size_t stack_bytes; /* address space of a task's stack, committed as touched; 0: 256 KB */
     uint32_t flags;     /* PINTLE_FAULTS_PANIC, PINTLE_FAULTS_REPORT */
-    int cancel_signal;  /* POSIX: signal that interrupts a cancelled call; 0: none */
+    int cancel_signal; /* POSIX: the signal that interrupts a cancelled pintle_call_interruptible; 0: SIGURG in pintle_run, none
+                          after pintle_start, whose host has signals of its own; PINTLE_CANCEL_SIGNAL_NONE: none */
     void (*on_thread_start)(void *user); /* on each thread the runtime makes, before it runs tasks */
     void (*on_thread_stop)(void *user);
     void (*on_report)(void *user, int kind, const char *text); /* instead of stderr */
@@ -53,6 +54,7 @@ typedef struct pintle_options {
                           processor can run at the same time */
 } pintle_options;
 #define PINTLE_LENT_NONE UINT32_MAX
+#define PINTLE_CANCEL_SIGNAL_NONE (-1)
 
 /* Effect: starts the runtime, runs main_task(arg) as its first task on the calling thread (it stays there until
  * it first waits), stops the runtime, and returns main_task's value. When main_task returns, the other tasks'
@@ -108,6 +110,7 @@ typedef struct pintle_stats {
     uint64_t waits_for_thread;       /* times that work waited because max_threads was reached */
     uint64_t calls_abandoned;        /* by pintle_call_until, ever */
     uint32_t lent_now;               /* of those lent, still out */
+    uint64_t kicks;                  /* times that a cancelled call was interrupted, or would have been */
 } pintle_stats;
 
 /* Effect: fills *out. Zero everywhere when the runtime does not run. Blocks: no. From: any. */
