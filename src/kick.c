@@ -110,7 +110,10 @@ static bool kick(struct thread *thread, uint64_t word) {
     bool stands;
     lock_acquire(&thread->kick_lock);
     stands = atomic_cas_acq_rel(&thread->call, &word, word | CALL_KICK);
-    if (stands) os_interrupt_thread(atomic_load_relaxed(&thread->os_id));
+    if (stands) {
+        atomic_add_relaxed(&sched.kicks, 1);
+        os_interrupt_thread(atomic_load_relaxed(&thread->os_id));
+    }
     lock_release(&thread->kick_lock);
     return stands;
 }
@@ -130,7 +133,6 @@ static int64_t look_at(struct thread *thread, int64_t now_ns) {
         return thread->kick_next_ns;
     }
     if (!kick(thread, word)) return INT64_MAX;
-    atomic_add_relaxed(&sched.kicks, 1);
     thread->kick_next_ns = now_ns + thread->kick_pause_ns;
     thread->kick_pause_ns *= 2;
     if (thread->kick_pause_ns > LONGEST_PAUSE_NS) thread->kick_pause_ns = LONGEST_PAUSE_NS;

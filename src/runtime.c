@@ -151,7 +151,8 @@ static void release_everything(void) {
     records_destroy();
     wait_destroy();
     thread_records_destroy();
-    if (sched.left_behind_count != 0) return; /* the slot stays: they look there on their way out; a signal may be pending */
+    if (sched.left_behind_count != 0)
+        return; /* the slot stays: they look there on their way out; a signal may be pending */
     os_self_shutdown();
     os_interrupts_shutdown();
 }
