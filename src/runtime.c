@@ -26,7 +26,15 @@
 #include "user_timer.h"
 #include "wait.h"
 
-enum { MOST_PROCESSORS = 1024, DEFAULT_LENT = 32, GRACE_MS = 1000, STUCK_MS = 20, EXIT_MS = 200, FIRST_TRIES = 6 };
+enum {
+    MOST_PROCESSORS = 1024,
+    DEFAULT_LENT = 32,
+    GRACE_MS = 1000,
+    STUCK_MS = 20,
+    EXIT_MS = 200,
+    UNTIL_MOST = 500,
+    FIRST_TRIES = 6
+};
 
 static struct lock runtime_lock = LOCK_INIT(RANK_RUNTIME);
 static uint32_t start_count;
@@ -190,6 +198,12 @@ static int interrupts_begin(void) {
                      message);
 }
 
+/* Half of the threads, since each is in a call that nobody can end. */
+static uint32_t until_slots(void) {
+    uint32_t slots = threads_most() / 2;
+    return slots == 0 ? 1 : slots < UNTIL_MOST ? slots : UNTIL_MOST;
+}
+
 static int start_locked(const pintle_options *options, size_t size, bool library_mode) {
     int result;
     if (sched.processors != NULL) {
@@ -226,6 +240,7 @@ static int start_locked(const pintle_options *options, size_t size, bool library
         os_self_shutdown();
         return result;
     }
+    pintle_sem_init(&sched.until_slots, until_slots());
     lock_acquire(&sched.lock);
     for (uint32_t i = sched.processors_all; i-- > sched.processor_count;) {
         sched.processors[i].next_lent = sched.lent_pool;

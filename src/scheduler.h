@@ -9,6 +9,7 @@
 
 #include "lock.h"
 #include "pintle/runtime.h"
+#include "pintle/sync.h"
 #include "processor.h"
 #include "task.h"
 #include "thread.h"
@@ -59,6 +60,7 @@ struct sched {
     _Atomic uint32_t thread_tries; /* the maker's attempts; waited on when starting */
     _Atomic int refused_code;      /* why the last one was refused */
     /* Figures. */
+    pintle_sem until_slots; /* until.c: how many more calls it may make at a time */
     _Atomic uint64_t lent_ever, calls_abandoned, kicks;
     _Atomic uint64_t retakes, threads_started, threads_refused, waits_for_thread, slow_leaves;
     _Atomic uint64_t outside_spawned, outside_ended, outside_handoffs; /* by threads without a processor */

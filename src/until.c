@@ -5,13 +5,20 @@
  *
  *   RUNNING -> DONE       by the call's task: the caller takes the value
  *           -> ABANDONED  by the caller: the call's task, when the call ends after all, runs drop(arg)
- * Both hold a reference to the record. Threads: tasks. Order: state CAS acq_rel carries the value.
+ * Both hold a reference to the record. A call that was abandoned before it began is not made. The task belongs to no scope:
+ * closing one does not wait for a call that was given up.
+ * Calls in flight, abandoned ones too, are bounded by slots (sched.until_slots): each blocks a thread, and if all threads were in
+ * such calls, nobody would see the deadlines. Who gets no slot until the deadline has not begun.
+ *
+ * Threads: tasks. Order: state CAS acq_rel carries the value.
  * Tests: tests/api/test_until.c. */
 #include "clock.h"
 #include "error.h"
 #include "memory.h"
 #include "panic.h"
 #include "pintle/call.h"
+#include "pintle/panic.h"
+#include "pintle/scope.h"
 #include "pintle/sync.h"
 #include "scheduler.h"
 
@@ -30,10 +37,16 @@ static void release(struct until *until) {
     if (atomic_fetch_sub_explicit(&until->references, 1, memory_order_acq_rel) == 1) memory_free(until);
 }
 
+static void give_slot(void *unused) {
+    (void)unused;
+    pintle_sem_post(&sched.until_slots);
+}
+
 static void until_main(void *arg) {
     struct until *until = arg;
     uint32_t running = RUNNING;
-    until->value = pintle_call_blocking(until->fn, until->arg);
+    pintle_defer(give_slot, NULL);
+    if (atomic_load_acquire(&until->state) == RUNNING) until->value = pintle_call_blocking(until->fn, until->arg);
     if (atomic_cas_acq_rel(&until->state, &running, DONE)) {
         pintle_event_set(&until->over);
     } else if (until->drop != NULL) {
@@ -44,17 +57,28 @@ static void until_main(void *arg) {
 
 int pintle_call_until(int (*fn)(void *), void *arg, pintle_fn *drop, int64_t deadline_ns, int *out_value) {
     struct until *until;
+    pintle_task_options none = {.size = sizeof none, .scope = PINTLE_SCOPE_NONE};
     uint32_t running = RUNNING;
     int result;
     if (fn == NULL) panic("pintle_call_until was given a NULL function");
     if ((result = deadline_check(deadline_ns, "pintle_call_until")) != 0) return result;
+    if (sched_phase() != PHASE_RUNNING) {
+        return error_set(PINTLE_ESTOPPED, 0,
+                         "pintle_call_until: the runtime is not running: use pintle_run or pintle_start");
+    }
     if ((until = memory_alloc_zero(sizeof *until)) == NULL) return error_set(PINTLE_ENOMEM, 0, "no memory for a call");
+    if ((result = pintle_sem_wait(&sched.until_slots, deadline_ns)) != 0) {
+        memory_free(until);
+        if (result != PINTLE_ENOMEM && drop != NULL) drop(arg); /* it has not begun, and never will */
+        return result;
+    }
     until->fn = fn;
     until->arg = arg;
     until->drop = drop;
     pintle_event_init(&until->over);
     atomic_store_relaxed(&until->references, 2);
-    if ((result = pintle_spawn(NULL, until_main, until)) != 0) {
+    if ((result = pintle_spawn_with(NULL, until_main, until, &none)) != 0) {
+        give_slot(NULL);
         memory_free(until);
         return result;
     }

@@ -120,3 +120,116 @@ CASE(function_that_blocks_is_learnt_and_handed_on_at_once) {
     ck_assert_uint_ge(l.after.handoffs - l.before.handoffs, 100);
     ck_assert_uint_lt(l.after.retakes - l.before.retakes, 100);
 }
+
+/* ---- Look-ups: 10,000, of which many take too long; the threads are bounded, and every argument has one owner ---- */
+
+#if defined(_WIN32)
+#include <ws2tcpip.h>
+static INT(WSAAPI *look_up_fn)(PCSTR, PCSTR, const ADDRINFOA *, PADDRINFOA *);
+static void(WSAAPI *free_fn)(PADDRINFOA);
+static bool lookups_begin(void) {
+    HMODULE module = LoadLibraryW(L"ws2_32.dll");
+    int(WSAAPI * start)(WORD, WSADATA *) = (int(WSAAPI *)(WORD, WSADATA *))(void *)GetProcAddress(module, "WSAStartup");
+    static WSADATA data;
+    look_up_fn = (INT(WSAAPI *)(PCSTR, PCSTR, const ADDRINFOA *, PADDRINFOA *))(void *)GetProcAddress(module,
+                                                                                                      "getaddrinfo");
+    free_fn = (void(WSAAPI *)(PADDRINFOA))(void *)GetProcAddress(module, "freeaddrinfo");
+    return start(MAKEWORD(2, 2), &data) == 0;
+}
+static void block_us(unsigned us) { Sleep((us + 999) / 1000); }
+typedef ADDRINFOA address_info;
+#else
+#include <netdb.h>
+#define look_up_fn getaddrinfo
+#define free_fn freeaddrinfo
+static bool lookups_begin(void) { return true; }
+static void block_us(unsigned us) { usleep(us); }
+typedef struct addrinfo address_info;
+#endif
+
+enum { CLIENTS = 100, LOOKUPS_EACH = 100 / TEST_SLOWNESS, LOOKUPS = CLIENTS * LOOKUPS_EACH };
+
+typedef struct lookups {
+    atomic_uint found, late, canceled, dropped, wrong, blocked, blocked_most;
+    uint64_t seed;
+    pintle_stats stats;
+} lookups;
+typedef struct lookup {
+    lookups *all;
+    unsigned block_us;
+    address_info *result;
+} lookup;
+
+/* A server that answers late, and the resolver itself, with a number for a name: nothing leaves the machine. */
+static int look_up(void *arg) {
+    lookup *l = arg;
+    address_info hints = {.ai_flags = AI_NUMERICHOST};
+    unsigned blocked = atomic_fetch_add(&l->all->blocked, 1) + 1, most = atomic_load(&l->all->blocked_most);
+    while (blocked > most && !atomic_compare_exchange_weak(&l->all->blocked_most, &most, blocked)) {}
+    block_us(l->block_us);
+    int code = look_up_fn("127.0.0.1", NULL, &hints, &l->result);
+    atomic_fetch_sub(&l->all->blocked, 1);
+    return code;
+}
+static void lookup_free(lookup *l) {
+    if (l->result != NULL) free_fn(l->result);
+    free(l);
+}
+static void lookup_dropped(void *arg) {
+    lookup *l = arg;
+    atomic_fetch_add(&l->all->dropped, 1);
+    lookup_free(l);
+}
+static int client(void *arg) {
+    lookups *all = arg;
+    helper_random random = helper_random_from(all->seed + pintle_task_id(pintle_self()));
+    for (unsigned i = 0; i < LOOKUPS_EACH; i++) {
+        lookup *l = calloc(1, sizeof *l);
+        int value = -1;
+        *l = (lookup){.all = all, .block_us = helper_random_below(&random, 3000)};
+        int code = pintle_call_until(look_up, l, lookup_dropped,
+                                     pintle_after(helper_random_below(&random, PINTLE_MS(6))), &value);
+        if (code == 0) {
+            atomic_fetch_add(value == 0 && l->result != NULL ? &all->found : &all->wrong, 1);
+            lookup_free(l);
+        } else {
+            atomic_fetch_add(code == PINTLE_ETIMEDOUT   ? &all->late
+                             : code == PINTLE_ECANCELED ? &all->canceled
+                                                        : &all->wrong,
+                             1);
+        }
+    }
+    return 0;
+}
+static int lookups_main(void *arg) {
+    lookups *all = arg;
+    pintle_scope *scope;
+    if (pintle_scope_open(&scope, PINTLE_FOREVER) != 0) return 1;
+    for (int i = 0; i < CLIENTS; i++)
+        if (pintle_scope_go(scope, client, all, NULL) != 0) return 1;
+    if (pintle_scope_wait(scope, pintle_after(PINTLE_MS(300))) != 0)
+        pintle_scope_cancel(scope); /* the rest gives up at once */
+    if (pintle_scope_close(scope) != 0) return 1;
+    while (atomic_load(&all->dropped) < atomic_load(&all->late) + atomic_load(&all->canceled))
+        pintle_sleep(PINTLE_MS(1));
+    pintle_stats_get(&all->stats);
+    return 0;
+}
+CASE_TIMEOUT(lookups_with_deadlines_have_one_owner_each_and_bounded_threads, 60) {
+    lookups all = {.seed = test_seed()};
+    pintle_options options = helper_processors(2);
+    options.max_threads = 40;
+    ck_assert(lookups_begin());
+    ck_assert_int_eq(pintle_run(lookups_main, &all, &options), 0);
+    printf("%u found, %u late, %u canceled, %u at the same time, %llu threads\n", (unsigned)all.found,
+           (unsigned)all.late, (unsigned)all.canceled, (unsigned)all.blocked_most,
+           (unsigned long long)all.stats.threads_started);
+    ck_assert_uint_eq(all.found + all.late + all.canceled, LOOKUPS);
+    ck_assert_uint_eq(all.dropped, all.late + all.canceled);
+    ck_assert_uint_eq(all.wrong, 0);
+    ck_assert_uint_gt(all.found, 0);
+    ck_assert_uint_gt(all.late, 0);
+    ck_assert_uint_gt(all.canceled, 0);
+    ck_assert_uint_le(all.blocked_most, 20);
+    ck_assert_uint_le(all.stats.threads, 40);
+}
