@@ -70,9 +70,9 @@ enum task_flags {
     TASK_LEFT_BEHIND = 16,
     TASK_NAMED =
         32, /* a free record has no name, no values, no panic and no nursery: these say that task_free has to */
-    TASK_LOCALS = 64,  /* look, so that most tasks do not touch that part of the record */
-    TASK_MEMBER = 128, /* of a nursery; */
-    TASK_OPENER = 256, /* it has opened one, once */
+    TASK_LOCALS = 64,         /* look, so that most tasks do not touch that part of the record */
+    TASK_MEMBER = 128,        /* of a nursery; */
+    TASK_OPENER = 256,        /* it has opened one, once */
     TASK_INTERRUPTIBLE = 512, /* in a call that may be interrupted: kick.c */
     TASK_UNCOMMON = TASK_NAMED | TASK_LOCALS | TASK_PANICKED | TASK_MEMBER
 };
