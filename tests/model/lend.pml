@@ -28,7 +28,8 @@
  * Search  bug -DHOGS -DBUG_ONE_LOAN
  * Search  bug -DBUG_ONCE
  * Search  bug -DBUG_OWN_HEAP
- * Search  bug -DURGENT -DBUG_UNLOCKED */
+ * Search  bug -DURGENT -DBUG_UNLOCKED
+ */
 /* 0 is P; the others are to lend. */
 #ifdef HOGS
 #define PROCESSORS 3
