@@ -107,6 +107,39 @@ IS(pintle_mutex_init, void (*)(pintle_mutex *));
 IS(pintle_mutex_lock, int (*)(pintle_mutex *, int64_t));
 IS(pintle_mutex_unlock, void (*)(pintle_mutex *));
 
+IS(pintle_task_cancel, void (*)(pintle_task *));
+IS(pintle_call_interruptible, int (*)(int (*)(void *), void *));
+IS(pintle_scope_open, int (*)(pintle_scope **, int64_t));
+IS(pintle_scope_spawn, int (*)(pintle_scope *, pintle_fn *, void *));
+IS(pintle_scope_go, int (*)(pintle_scope *, pintle_main_fn *, void *, const pintle_task_options *));
+IS(pintle_scope_cancel, void (*)(pintle_scope *));
+IS(pintle_scope_wait, int (*)(pintle_scope *, int64_t));
+IS(pintle_scope_close, int (*)(pintle_scope *));
+IS(pintle_canceled, bool (*)(void));
+IS(pintle_cancel_reason, int (*)(void));
+IS(pintle_cancel_mask, void (*)(void));
+IS(pintle_cancel_unmask, void (*)(void));
+
+IS(pintle_timer_new, int (*)(pintle_timer **, pintle_fn *, void *));
+IS(pintle_timer_set, int (*)(pintle_timer *, int64_t, int64_t));
+IS(pintle_timer_stop, bool (*)(pintle_timer *));
+IS(pintle_timer_free, void (*)(pintle_timer *));
+IS(pintle_signal_open, int (*)(pintle_chan **, unsigned));
+IS(pintle_chan_native, int (*)(pintle_chan *, intptr_t *));
+IS(pintle_wait_fd, int (*)(int, unsigned, int64_t));
+IS(pintle_wait_handle, int (*)(void *, int64_t));
+#if defined(_WIN32)
+IS(pintle_select_messages, int (*)(pintle_case *, size_t, int64_t, unsigned));
+#endif
+
+IS(pintle_service_run, int (*)(const pintle_service *, int, int, char **));
+IS(pintle_service_ready, int (*)(pintle_service_context *));
+IS(pintle_service_next, int (*)(pintle_service_context *, pintle_service_event *, int64_t));
+IS(pintle_service_events, pintle_chan *(*)(pintle_service_context *));
+IS(pintle_service_scope, pintle_scope *(*)(pintle_service_context *));
+IS(pintle_service_fail, void (*)(pintle_service_context *, uint32_t));
+IS(pintle_service_log, int (*)(pintle_service_context *, int, const char *, ...));
+
 static pintle_proc lazily = PINTLE_PROC("kernel32.dll", "Sleep");
 
 CASE(surface_zero_is_a_valid_value_of_every_field) {
