@@ -30,6 +30,7 @@
 #include "lend.h"
 #include "scheduler.h"
 #include "stack.h"
+#include "trace.h"
 
 enum {
     ROUND_NS = 20000,
@@ -246,6 +247,7 @@ static bool sleep_for(int64_t delay, bool idle_before, int64_t kick_ns) {
     }
     if (unwatched < deadline) deadline = unwatched;
     if (kick_ns < deadline) deadline = kick_ns;
+    if (trace_deadline() < deadline) deadline = trace_deadline();
     while (atomic_load_acquire(&monitor.word) == 0 && os_now_ns() < deadline) {
         os_wait_word(&monitor.word, 0, deadline);
     }
@@ -272,6 +274,7 @@ static void monitor_main(void *arg) {
             delay = delay * 2 < LONGEST_NS ? delay * 2 : LONGEST_NS;
         }
         tidy(os_now_ns());
+        trace_look(os_now_ns());
     }
 }
 

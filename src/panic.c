@@ -19,7 +19,7 @@ static _Atomic uint32_t lent_used[PANICS_LENT];
 
 /* ---- Reports ---- */
 
-static void report(int kind, const char *text) {
+void report_text(int kind, const char *text) {
     if (sched.options.on_report != NULL) {
         sched.options.on_report(sched.options.user, kind, text);
     } else {
@@ -100,7 +100,7 @@ static void describe_panic(const struct panic *panic, const char *what, char *ou
 void panic_report(const struct panic *panic, int kind) {
     char text[REPORT_BYTES];
     describe_panic(panic, kind == PINTLE_REPORT_FAULT ? "fault" : "panic", text, sizeof text);
-    report(kind, text);
+    report_text(kind, text);
 }
 
 void panic_unowned(struct pintle_task *task) {
@@ -223,7 +223,7 @@ void panic_go(struct panic *panic, struct thread *thread, struct pintle_task *ta
 static NORETURN void report_here(const char *message) {
     char text[REPORT_BYTES];
     describe("panic", message, text, sizeof text);
-    report(PINTLE_REPORT_PANIC, text);
+    report_text(PINTLE_REPORT_PANIC, text);
     os_exit(STATUS_PANIC);
 }
 
@@ -270,11 +270,11 @@ void report_warning(const char *format, ...) {
     vsnprintf(message, sizeof message, format, arguments);
     va_end(arguments);
     snprintf(text, sizeof text, "pintle: warning: %s\n", message);
-    report(PINTLE_REPORT_WARNING, text);
+    report_text(PINTLE_REPORT_WARNING, text);
 }
 
 void report_and_exit(int kind, const char *text) {
-    report(kind, text);
+    report_text(kind, text);
     os_exit(STATUS_PANIC);
 }
 
@@ -285,6 +285,6 @@ void fatal(const char *format, ...) {
     vsnprintf(message, sizeof message, format, arguments);
     va_end(arguments);
     describe("fatal", message, text, sizeof text);
-    report(PINTLE_REPORT_FATAL, text);
+    report_text(PINTLE_REPORT_FATAL, text);
     os_abort();
 }

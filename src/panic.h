@@ -39,6 +39,8 @@ void panic_end_unless_stopped(struct panic *panic, const struct pintle_task *tas
 NORETURN void panic_go(struct panic *panic, struct thread *thread, struct pintle_task *task);
 /* And those that it has replaced. NULL: nothing. */
 void panic_free(struct panic *panic);
+/* To on_report, or standard error. Not under a lock. */
+void report_text(int kind, const char *text);
 /* A report of kind PINTLE_REPORT_…, then the process ends with status 2. */
 NORETURN COLD void report_and_exit(int kind, const char *text);
 /* A report of kind PINTLE_REPORT_WARNING. Not under a lock: it may run the user's code. */

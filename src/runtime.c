@@ -23,6 +23,7 @@
 #include "signals.h"
 #include "stack.h"
 #include "thunk.h"
+#include "trace.h"
 #include "user_timer.h"
 #include "wait.h"
 
@@ -220,7 +221,9 @@ static int start_locked(const pintle_options *options, size_t size, bool library
     sched.library_mode = library_mode;
     deadlock_reset();
     error_forget_tasks();
-    if ((result = debug_read()) != 0 || (result = options_read(options, size)) != 0) return result;
+    if ((result = debug_read()) != 0 || (result = trace_start()) != 0 || (result = options_read(options, size)) != 0) {
+        return result;
+    }
     if ((result = os_self_init()) != 0) {
         return error_set(PINTLE_ELIMIT, result, "the system has no thread-local slot left (error %d)", result);
     }

@@ -15,8 +15,8 @@ enum {
     PINTLE_REPORT_DEADLOCK = 3, /* all tasks wait and nothing can wake them */
     PINTLE_REPORT_WARNING = 4,  /* a limit was met, tasks wait for a thread */
     PINTLE_REPORT_FAULT =
-        5 /* a fault that nobody handled, in a task or a call; the process ends as the system ends one.
-                                   POSIX: told in a signal handler; Windows: on a stack of 128 KB. Do little */
+        5, /* a fault that nobody handled, in a task or a call; the process ends as the system ends one. POSIX: told in a signal handler; Windows: on a stack of 128 KB. Do little */
+    PINTLE_REPORT_TRACE = 6 /* a line of PINTLE_TRACE=MILLISECONDS in the environment: figures, each so often */
 };
 
 /* Flags of pintle_options.
