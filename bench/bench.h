@@ -25,6 +25,7 @@ extern const struct bench_row bench_rows_callback[]; /* rows_callback.c */
 extern const struct bench_row bench_rows_task[];     /* rows_task.c */
 extern const struct bench_row bench_rows_block[];    /* rows_block.c */
 extern const struct bench_row bench_rows_chan[];     /* rows_chan.c */
+extern const struct bench_row bench_rows_timer[];    /* rows_timer.c */
 extern const struct bench_row bench_rows_platform[]; /* rows_win.c, rows_posix.c */
 
 /* A foreign call that sleeps, as a program would make it: pintle_call on POSIX, pintle_syscall of Sleep on Windows. */

@@ -11,8 +11,9 @@
 #include "bench.h"
 #include "pintle.h"
 
-static const struct bench_row *const tables[] = {bench_rows_call,  bench_rows_callback, bench_rows_task,
-                                                 bench_rows_block, bench_rows_chan,     bench_rows_platform};
+static const struct bench_row *const tables[] = {bench_rows_call,    bench_rows_callback, bench_rows_task,
+                                                 bench_rows_block,   bench_rows_chan,     bench_rows_timer,
+                                                 bench_rows_platform};
 
 struct job {
     const struct bench_row *row;
