@@ -5,7 +5,7 @@
  *
  *   RUNNING -> DONE       by the call's task: the caller takes the value
  *           -> ABANDONED  by the caller: the call's task, when the call ends after all, runs drop(arg)
- * Both hold a reference to the record. A call that was abandoned before it began is not made. The task belongs to no scope:
+ * Both hold a reference to the record. The task belongs to no scope:
  * closing one does not wait for a call that was given up.
  * Calls in flight, abandoned ones too, are bounded by slots (sched.until_slots): each blocks a thread, and if all threads were in
  * such calls, nobody would see the deadlines. Who gets no slot until the deadline has not begun.
@@ -17,7 +17,6 @@
 #include "memory.h"
 #include "panic.h"
 #include "pintle/call.h"
-#include "pintle/panic.h"
 #include "pintle/scope.h"
 #include "pintle/sync.h"
 #include "scheduler.h"
@@ -37,16 +36,11 @@ static void release(struct until *until) {
     if (atomic_fetch_sub_explicit(&until->references, 1, memory_order_acq_rel) == 1) memory_free(until);
 }
 
-static void give_slot(void *unused) {
-    (void)unused;
-    pintle_sem_post(&sched.until_slots);
-}
-
 static void until_main(void *arg) {
     struct until *until = arg;
     uint32_t running = RUNNING;
-    pintle_defer(give_slot, NULL);
-    if (atomic_load_acquire(&until->state) == RUNNING) until->value = pintle_call_blocking(until->fn, until->arg);
+    until->value = pintle_call_blocking(until->fn, until->arg);
+    pintle_sem_post(&sched.until_slots);
     if (atomic_cas_acq_rel(&until->state, &running, DONE)) {
         pintle_event_set(&until->over);
     } else if (until->drop != NULL) {
@@ -78,7 +72,7 @@ int pintle_call_until(int (*fn)(void *), void *arg, pintle_fn *drop, int64_t dea
     pintle_event_init(&until->over);
     atomic_store_relaxed(&until->references, 2);
     if ((result = pintle_spawn_with(NULL, until_main, until, &none)) != 0) {
-        give_slot(NULL);
+        pintle_sem_post(&sched.until_slots);
         memory_free(until);
         return result;
     }

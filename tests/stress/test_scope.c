@@ -3,7 +3,7 @@
 #include "api/api_helpers.h"
 #include "api/must.h"
 
-enum { DEPTH_MOST = 4, TREES = 300 / TEST_SLOWNESS };
+enum { DEPTH_MOST = 4, TREES = 3000 / TEST_SLOWNESS };
 
 typedef struct tree {
     _Atomic uint64_t random;
