@@ -227,6 +227,11 @@ CASE_TIMEOUT(lookups_with_deadlines_have_one_owner_each_and_bounded_threads, 60)
     ck_assert_uint_eq(all.found + all.late + all.canceled, LOOKUPS);
     ck_assert_uint_eq(all.dropped, all.late + all.canceled);
     ck_assert_uint_eq(all.wrong, 0);
+    if (TEST_SLOWNESS == 1) { /* all three ways out; a sanitizer may be too slow for one */
+        ck_assert_uint_gt(all.found, 0);
+        ck_assert_uint_gt(all.late, 0);
+        ck_assert_uint_gt(all.canceled, 0);
+    }
     ck_assert_uint_le(all.blocked_most, 20);
     ck_assert_uint_le(all.stats.threads, 40);
 }
