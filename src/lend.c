@@ -21,7 +21,7 @@
  *
  * Threads: the monitor; lend_return: the holder of E. Locks: sched.lock. Order: `recall` relaxed, repeated every round; the
  * ring's own orders. Invariants: lent_now processors have a lender; of those of one lender all but its `loan` are recalled.
- * Tests: tests/api/test_lend.c, tests/model/lend.pml. */
+ * Tests: tests/unit/test_lend.c, tests/api/test_lend.c, tests/model/lend.pml. */
 #include "lend.h"
 
 enum { HELD_NS = 10000000 };
@@ -85,8 +85,7 @@ static void lend_first_locked(struct processor *lent, struct processor *lender, 
     }
 }
 
-/* Takes a processor from the pool for the one that is held; NULL: a bound is reached, or no thread. */
-static struct processor *lend_locked(struct processor *lender, bool computes, struct thread **out_thread) {
+struct processor *lend_locked(struct processor *lender, bool computes, struct thread **out_thread) {
     struct processor *lent = sched.lent_pool;
     struct pintle_task *bound;
     if (lent == NULL || atomic_load_relaxed(&sched.idle_count) != 0) return NULL;

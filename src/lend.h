@@ -6,6 +6,9 @@
 
 /* Monitor, each round, for each processor that is held: has its task kept it for too long? */
 void lend_look(struct processor *processor, struct thread *thread, int64_t now_ns, bool work);
+/* The monitor's decision: takes a processor from the pool for the one that is held, by a task that computes or one that
+ * blocks, and a thread for it; NULL: a bound is reached, or no thread. Under sched.lock. */
+struct processor *lend_locked(struct processor *lender, bool computes, struct thread **out_thread);
 /* For an urgent callback on the calling thread, or one that waits for it: a processor from the pool, without a spare or
  * 10 ms. `old`: the one it had; NULL: none. NULL: all are lent. Under sched.lock. */
 struct processor *lend_urgent_locked(struct thread *thread, struct processor *old);
