@@ -205,6 +205,19 @@ static uint32_t until_slots(void) {
     return slots == 0 ? 1 : slots < UNTIL_MOST ? slots : UNTIL_MOST;
 }
 
+/* All but the lock and the phase: foreign threads look at these whenever they call in (callback.c), and at the rest only when
+ * they find the phase RUNNING. */
+static void sched_reset(void) {
+    size_t kept = offsetof(struct sched, global);
+    atomic_store_release(&sched.phase, PHASE_STOPPED);
+    atomic_store_relaxed(&sched.idle_count, 0);
+    atomic_store_relaxed(&sched.monitor_asleep, MONITOR_AWAKE);
+    atomic_store_relaxed(&sched.searching, 0);
+    atomic_store_relaxed(&sched.global_count, 0);
+    atomic_store_relaxed(&sched.spare_hint, 0);
+    memset((char *)&sched + kept, 0, sizeof sched - kept);
+}
+
 static int start_locked(const pintle_options *options, size_t size, bool library_mode) {
     int result;
     if (sched.processors != NULL) {
@@ -216,8 +229,7 @@ static int start_locked(const pintle_options *options, size_t size, bool library
         maker_stop();
         release_everything();
     }
-    memset(&sched, 0, sizeof sched);
-    lock_init(&sched.lock, RANK_SCHED);
+    sched_reset();
     sched.library_mode = library_mode;
     deadlock_reset();
     error_forget_tasks();

@@ -47,7 +47,7 @@ enum {
     POLL_BUSY_NS = 50000
 };
 
-struct sched sched;
+struct sched sched = {.lock = LOCK_INIT(RANK_SCHED)};
 
 /* ---- Publishing work ---- */
 
