@@ -315,24 +315,28 @@ static void canary_put(struct stack *stack) {
     *lowest = CANARY;
 }
 
-static bool canary_lives(const struct pintle_task *task) {
-    const struct stack *stack = task_stack(task);
+static bool canary_lives(const struct stack *stack) {
     return stack == NULL || stack->canary == NULL || *stack->canary == CANARY || *stack->canary == 0;
 }
 
 void task_check_stack(const struct pintle_task *task) {
-    if (canary_lives(task)) return;
+    if (canary_lives(task_stack(task))) return;
     fatal("task %llu '%s' has used its stack to the end, or something has written there", (unsigned long long)task->id,
           task->name);
 }
 
 const char *task_record_breach(const struct pintle_task *task) {
-    const struct stack *stack = *(struct stack *const volatile *)&task->stack_base;
-    if (stack != NULL && ((uintptr_t)stack % CACHE_LINE != 0 || (void *)stack < task->stack_reserve)) {
+    /* The task may end meanwhile and its record begin another: whoever sees that one's reserve (release in task_begin) sees
+     * its base then too, or none. The two belong together if the base is still the same. */
+    _Atomic(void *) const *base_at = (_Atomic(void *) const *)&task->stack_base;
+    const void *base = atomic_load_acquire(base_at);
+    const void *reserve = atomic_load_acquire((_Atomic(void *) const *)&task->stack_reserve);
+    bool is_wrong = base != NULL && ((uintptr_t)base % CACHE_LINE != 0 || base < reserve);
+    if (is_wrong && atomic_load_relaxed(base_at) == base) {
         return "its record or its stack's bounds are overwritten";
     }
     if (atomic_load_relaxed(&task->state) > TASK_DEAD) return "its state is none";
-    if (!canary_lives(task)) return "the low end of its stack is overwritten";
+    if (!canary_lives(base)) return "the low end of its stack is overwritten";
     return NULL;
 }
 

@@ -62,8 +62,9 @@ void task_begin(struct pintle_task *task, struct processor *processor) {
     stack->held = NULL;
 #endif
     task->scope = &stack->base;
-    task->stack_reserve = stack->reserve;
-    task->stack_base = stack;
+    /* Pair with task_record_breach, which may look while they change. */
+    atomic_store_release((_Atomic(void *) *)&task->stack_reserve, stack->reserve);
+    atomic_store_release((_Atomic(void *) *)&task->stack_base, stack);
     task->stack_limit = stack->limit;
     task->stack_guarantee = stack->guarantee;
     arch_task_prepare(task);
@@ -75,7 +76,8 @@ void task_leave_stack(struct pintle_task *task, struct processor *processor) {
     stack->limit = task->stack_limit;
     stack->guarantee = task->stack_guarantee;
     task->scope = NULL;
-    task->stack_reserve = task->stack_base = NULL;
+    atomic_store_relaxed((_Atomic(void *) *)&task->stack_base, NULL); /* pair with task_record_breach */
+    atomic_store_relaxed((_Atomic(void *) *)&task->stack_reserve, NULL);
     stack_unpromise(processor, stack->size_class);
     task->size_class = STACK_NONE;
     stack_give(processor, stack);
