@@ -1,0 +1,178 @@
+/* test_callback_stacks.c: callbacks from foreign code that has switched to a stack of its own (fibers, ucontext), and ten at once
+ * that wait for channels which tasks elsewhere serve. */
+#include "api_helpers.h"
+
+#if !defined(_WIN32)
+#include <ucontext.h>
+#endif
+
+/* ---- Foreign code with a stack of its own ---- */
+
+typedef struct machine {
+    unsigned rounds, callbacks, nested, wrong;
+    uint64_t thread;
+} machine;
+
+static int add_one(void *arg) {
+    ++*(unsigned *)arg;
+    return 7;
+}
+
+/* On the task's stack again, whatever stack the foreign code is on. */
+static void called_back(void *arg) {
+    machine *m = arg;
+    m->callbacks++;
+    m->wrong += helper_thread_id() != m->thread;
+    pintle_yield();
+    if (pintle_call(add_one, &m->nested) != 7) m->wrong++;
+    pintle_sleep(PINTLE_US(50));
+    m->wrong += helper_thread_id() != m->thread;
+}
+
+static void foreign_work(machine *m) {
+    char filler[4096]; /* the foreign stack is used below the callback, and whole after it */
+    memset(filler, 0x5A, sizeof filler);
+    __asm__ volatile("" : : "r"(filler) : "memory");
+    if (pintle_callback(called_back, m) != 0) m->wrong++;
+    for (size_t i = 0; i < sizeof filler; i++) m->wrong += filler[i] != 0x5A;
+}
+
+#if defined(_WIN32)
+static void *home_fiber;
+static void WINAPI fiber_main(void *arg) {
+    for (;;) {
+        foreign_work(arg);
+        SwitchToFiber(home_fiber);
+    }
+}
+static int run_fibers(void *arg) {
+    machine *m = arg;
+    m->thread = helper_thread_id();
+    home_fiber = ConvertThreadToFiber(NULL);
+    void *fiber = CreateFiber(256 << 10, fiber_main, m);
+    if (home_fiber == NULL || fiber == NULL) return 1;
+    for (unsigned i = 0; i < m->rounds; i++) {
+        SwitchToFiber(fiber);
+        foreign_work(m); /* and from the thread's own stack, by turns */
+    }
+    DeleteFiber(fiber);
+    return ConvertFiberToThread() ? 0 : 2;
+}
+#else
+static ucontext_t home_context, other_context;
+static machine *context_machine;
+static void context_main(void) {
+    for (;;) {
+        foreign_work(context_machine);
+        swapcontext(&other_context, &home_context);
+    }
+}
+static int run_fibers(void *arg) {
+    static char stack[256 << 10];
+    machine *m = context_machine = arg;
+    m->thread = helper_thread_id();
+    if (getcontext(&other_context) != 0) return 1;
+    other_context.uc_stack.ss_sp = stack;
+    other_context.uc_stack.ss_size = sizeof stack;
+    other_context.uc_link = NULL;
+    makecontext(&other_context, context_main, 0);
+    for (unsigned i = 0; i < m->rounds; i++) {
+        swapcontext(&home_context, &other_context);
+        foreign_work(m);
+    }
+    return 0;
+}
+#endif
+
+static void calls_foreign(void *arg) {
+    machine *m = arg;
+    if (pintle_call(run_fibers, m) != 0) m->wrong++;
+}
+static void works_beside(void *arg) {
+    atomic_bool *over = arg;
+    while (!atomic_load(over)) pintle_yield();
+}
+static int fibers_main(void *arg) {
+    pintle_task *beside[3], *task;
+    atomic_bool over = false;
+    unsigned failed = helper_spawn_all(beside, 3, works_beside, &over);
+    failed += pintle_spawn(&task, calls_foreign, arg) != 0;
+    failed += pintle_join(task, PINTLE_FOREVER) != 0;
+    atomic_store(&over, true);
+    return (int)(failed + helper_join_all(beside, 3));
+}
+
+CASE(callback_from_a_stack_of_the_foreign_codes_own_returns_there) {
+#if !defined(PINTLE_SANITIZE) /* they are not told of these stacks */
+    machine m = {.rounds = 100};
+    ck_assert_int_eq(helper_run(fibers_main, &m, 2), 0);
+    ck_assert_uint_eq(m.wrong, 0);
+    ck_assert_uint_eq(m.callbacks, 200);
+    ck_assert_uint_eq(m.nested, 200);
+#endif
+}
+
+/* ---- Ten at once ---- */
+
+enum { WAITERS = 10, ITEMS = 50 };
+
+typedef struct line {
+    pintle_chan *question, *answer;
+    unsigned right, wrong;
+} line;
+
+static void asks(void *arg) {
+    line *l = arg;
+    for (int i = 0; i < ITEMS; i++) {
+        int got = -1;
+        if (pintle_chan_send(l->question, &i, PINTLE_FOREVER) != 0 ||
+            pintle_chan_recv(l->answer, &got, PINTLE_FOREVER) != 0 || got != i * 3) {
+            l->wrong++;
+        } else {
+            l->right++;
+        }
+    }
+}
+static int asks_from_a_call(void *arg) { return pintle_callback(asks, arg); }
+static void asker(void *arg) {
+    line *l = arg;
+    if (pintle_call(asks_from_a_call, l) != 0) l->wrong++;
+}
+static void server(void *arg) {
+    line *l = arg;
+    int number;
+    while (pintle_chan_recv(l->question, &number, PINTLE_FOREVER) == 0) {
+        number *= 3;
+        if (pintle_chan_send(l->answer, &number, PINTLE_FOREVER) != 0) l->wrong++;
+    }
+}
+static int ten_main(void *arg) {
+    line *lines = arg;
+    pintle_task *askers[WAITERS], *servers[WAITERS];
+    unsigned failed = 0;
+    for (int i = 0; i < WAITERS; i++) {
+        failed += pintle_chan_new(&lines[i].question, sizeof(int), 0) != 0;
+        failed += pintle_chan_new(&lines[i].answer, sizeof(int), 0) != 0;
+        failed += pintle_spawn(&servers[i], server, &lines[i]) != 0;
+        failed += pintle_spawn(&askers[i], asker, &lines[i]) != 0;
+    }
+    failed += helper_join_all(askers, WAITERS);
+    for (int i = 0; i < WAITERS; i++) pintle_chan_close(lines[i].question);
+    failed += helper_join_all(servers, WAITERS);
+    for (int i = 0; i < WAITERS; i++) {
+        pintle_chan_free(lines[i].question);
+        pintle_chan_free(lines[i].answer);
+    }
+    return (int)failed;
+}
+
+CASE(ten_callbacks_at_once_wait_for_channels_that_others_serve) {
+    for (unsigned processors = 1; processors <= 3; processors++) {
+        line lines[WAITERS] = {{0}};
+        ck_assert_int_eq(helper_run(ten_main, lines, processors), 0);
+        for (int i = 0; i < WAITERS; i++) {
+            ck_assert_uint_eq(lines[i].wrong, 0);
+            ck_assert_uint_eq(lines[i].right, ITEMS);
+        }
+    }
+}
