@@ -176,11 +176,23 @@ void panic_init(struct panic *panic, const struct thread *thread, const struct p
     note_calls(panic, thread, task, sp);
 }
 
+/* Of pintle_protect, which stops whatever panic comes by. */
+static bool is_protect(const struct scope *scope) {
+    return scope->outer != NULL && scope->callback == scope->outer->callback;
+}
+
+static bool is_protected(const struct pintle_task *task) {
+    const struct scope *scope = task->scope;
+    while (scope != NULL && !is_protect(scope)) scope = scope->outer;
+    return scope != NULL;
+}
+
 static struct panic *panic_new(const struct thread *thread, struct pintle_task *task) {
     struct panic *panic = from_heap();
     if (panic == NULL && (panic = take_lent()) == NULL) return NULL;
     panic_init(panic, thread, task, __builtin_frame_address(0));
-    panic->frame_count = os_backtrace(panic->frames, PANIC_FRAMES_MOST);
+    /* Where it was raised is for the report, which there is none of if a pintle_protect is on the way. */
+    if (!is_protected(task)) panic->frame_count = os_backtrace(panic->frames, PANIC_FRAMES_MOST);
     return panic;
 }
 
@@ -190,7 +202,7 @@ static bool may_be_stopped(const struct pintle_task *task) {
     if (sched.library_mode || !(task_is((struct pintle_task *)task, TASK_DETACHED))) return true;
     if (task->nursery != NULL || task_stack(task)->nurseries != NULL) return true;
     for (scope = task->scope; scope != NULL; scope = scope->outer) {
-        if (scope->deferred != NULL || (scope->outer != NULL && scope->callback == scope->outer->callback)) return true;
+        if (scope->deferred != NULL || is_protect(scope)) return true;
     }
     return false;
 }
