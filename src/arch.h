@@ -10,7 +10,7 @@
  *   task's stack, high to low:    [struct stack] <- base [0: unwinding stops][arch_task_entry][task_main][user code …]
  *
  * The loop has no saved context: going to it is always "SP = stack_top; sched_loop(thread)".
- * Tests: tests/api (all of it runs on these), tests/win/test_unwind.c. */
+ * Tests: tests/api (all of it runs on these), tests/win/test_unwind_win.c. */
 #ifndef PINTLE_SRC_ARCH_H
 #define PINTLE_SRC_ARCH_H
 

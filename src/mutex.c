@@ -15,7 +15,7 @@
  *
  * The last access to a lock is before its guard is released: who was let in may free it.
  * Threads: any. Locks: guards, one at a time. Order: words acquire, release. Tests: tests/api/test_mutex.c, test_sync.c,
- * tests/death/test_sync.c, tests/stress/test_sync.c. */
+ * tests/death/test_sync.c. */
 #include "arch.h"
 #include "clock.h"
 #include "error.h"

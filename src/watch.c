@@ -12,7 +12,7 @@
  *
  * An object that the system cannot watch and poll says is always ready (a file) is found ready by the look.
  * Threads: any; one that is no task looks by the system's own way of waiting. Locks: `table` (leaf), over records, and arming;
- * guards. Order: locks. Tests: tests/api/test_wait_fd.c, tests/api/test_wait_handle.c. */
+ * guards. Order: locks. Tests: tests/posix/test_wait_fd.c, tests/win/test_wait_handle.c. */
 #include "watch.h"
 
 #include "clock.h"

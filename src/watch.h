@@ -1,5 +1,5 @@
 /* watch.h: waiting for descriptors and handles that others own (os_watch in os.h). See watch.c.
- * Threads: any. Tests: tests/api/test_wait_fd.c, tests/api/test_wait_handle.c. */
+ * Threads: any. Tests: tests/posix/test_wait_fd.c, tests/win/test_wait_handle.c. */
 #ifndef PINTLE_SRC_WATCH_H
 #define PINTLE_SRC_WATCH_H
 

@@ -4,7 +4,7 @@
  * one, since foreign code may run on a small stack. Ours carry a mark: a signal of the same number from elsewhere
  * goes on to the handler that was there before.
  * Threads: any. Locks: none. Order: the handler is there before the first signal, and stays until after the last.
- * Invariants: signal_number is 0 where there is none of ours. Tests: tests/api/test_interrupt.c, tests/posix/test_interrupt.c. */
+ * Invariants: signal_number is 0 where there is none of ours. Tests: tests/api/test_interrupt.c. */
 #define _GNU_SOURCE 1
 #include <errno.h>
 #include <signal.h>

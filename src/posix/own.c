@@ -1,5 +1,5 @@
 /* own.c (POSIX): waiting for what the program owns itself: descriptors. Handles are Windows'. See watch.c.
- * Threads: any. Locks: none of its own. Tests: tests/api/test_wait_fd.c. */
+ * Threads: any. Locks: none of its own. Tests: tests/posix/test_wait_fd.c. */
 #include "error.h"
 #include "pintle/chan.h"
 #include "pintle/io.h"

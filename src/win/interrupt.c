@@ -2,7 +2,7 @@
  *
  * It ends reads, writes, connects and opens that the thread is in at that moment, and leaves nothing pending: a later one is not
  * touched. Waits (Sleep, WaitForSingleObject) are no I/O and go on.
- * Threads: any. Locks: none. Order: none. Tests: tests/api/test_interrupt.c, tests/win/test_interrupt_win.c. */
+ * Threads: any. Locks: none. Order: none. Tests: tests/api/test_interrupt.c. */
 #include "win.h"
 
 int os_interrupt_default(void) { return 0; }

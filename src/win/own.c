@@ -1,5 +1,5 @@
 /* own.c (Windows): waiting for what the program owns itself: handles. Descriptors are POSIX's. See watch.c (both).
- * Threads: any. Locks: none of its own. Tests: tests/api/test_wait_handle.c. */
+ * Threads: any. Locks: none of its own. Tests: tests/win/test_wait_handle.c. */
 #include "error.h"
 #include "pintle/io.h"
 #include "watch.h"

@@ -1,7 +1,7 @@
 /* poller.c (Windows): the poller: an I/O completion port.
  *
  * Threads: any. Locks: none. Order: the system's. Invariants: the port is open from init to shutdown.
- * Tests: tests/unit/test_poller.c, tests/api/test_io.c. */
+ * Tests: tests/win/test_wait_handle.c, tests/win/test_select_handle.c. */
 #include "poller.h"
 
 enum { BATCH = 128 };

@@ -5,7 +5,7 @@
  * more is given back. When it is seen the handle is off the list, and the token in the completion port.
  * Threads: any; a group's own. Locks: groups_lock, over all groups and their lists. Order: the lock.
  * Invariants: entries of the list are in use or marked as gone; only the group's thread closes duplicates, when it has let go
- * of them. Tests: tests/api/test_wait_handle.c. */
+ * of them. Tests: tests/win/test_wait_handle.c. */
 #include "poller.h"
 
 enum { GROUP_MOST = 63 };
