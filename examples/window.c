@@ -4,7 +4,8 @@
  * channel at the same time, and nobody else is held up. Other tasks send to the window (SendMessage, a foreign call that blocks
  * until the window answers), post to it, and give it work by the channel. The window procedure is a thunk with
  * PINTLE_PANIC_RETURN: a panic in it does not discard the system's frames; it goes on when the call that led to it has ended.
- * So messages are pumped by calls, not directly. The window is a message-only one, so the program runs without a desktop. It checks itself: exit status 0. */
+ * So messages are pumped by calls, not directly. The window is a message-only one, so the program runs without a desktop. It
+ * checks itself: exit status 0. */
 #include <pintle.h>
 #include <stdio.h>
 #include <windows.h>
