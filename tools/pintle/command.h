@@ -4,7 +4,7 @@
  *   call.c       pintle call: options, the calls          report.c     its results, for people and as JSON
  *   tour.c       pintle tour; its blocking calls and zlib in tour_win.c, tour_posix.c
  *   exports.c    pintle exports                           image.c      reads PE and ELF files
- *   service.c    pintle service; service_install.c its longest verb
+ *   service.c    pintle service; service_install.c its longest verb; service_wrap.c, wrap*.c programs as services (wrap.h)
  *   histogram.c  how long calls took
  *   progress.c   a line on a terminal while work is long  platform.h   the rest of what differs between systems
  *

@@ -23,6 +23,8 @@ void platform_error_text(uint32_t error, char *out_text, size_t text_bytes);
 bool platform_is_path(const char *name);
 /* The path from the root; false: too long or the current folder is unknown. */
 bool platform_absolute_path(const char *path, char *out_path, size_t path_bytes);
+/* The path of the running program. */
+bool platform_own_program(char *out_path, size_t path_bytes);
 /* The path of a file of that name in the program's own folder. */
 bool platform_beside_program(const char *name, char *out_path, size_t path_bytes);
 /* The path that a file of that name has, or would have, in the folder of the system's own libraries. */

@@ -35,11 +35,16 @@ bool platform_absolute_path(const char *path, char *out_path, size_t path_bytes)
     return getcwd(folder, sizeof folder) != NULL && join(folder, path, out_path, path_bytes);
 }
 
+bool platform_own_program(char *out_path, size_t path_bytes) {
+    ssize_t length = readlink("/proc/self/exe", out_path, path_bytes);
+    if (length <= 0 || (size_t)length >= path_bytes) return false;
+    out_path[length] = '\0';
+    return true;
+}
+
 bool platform_beside_program(const char *name, char *out_path, size_t path_bytes) {
     char program[PATH_BYTES];
-    ssize_t length = readlink("/proc/self/exe", program, sizeof program - 1);
-    if (length <= 0) return false;
-    program[length] = '\0';
+    if (!platform_own_program(program, sizeof program)) return false;
     char *slash = strrchr(program, '/');
     if (slash == NULL) return false;
     *slash = '\0';

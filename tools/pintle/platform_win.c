@@ -79,6 +79,12 @@ static bool join(const wchar_t *folder, const wchar_t *name, wchar_t *out_path) 
     return length > 0 && length < PATH_BYTES;
 }
 
+bool platform_own_program(char *out_path, size_t path_bytes) {
+    wchar_t program[PATH_BYTES];
+    DWORD length = GetModuleFileNameW(NULL, program, PATH_BYTES);
+    return length > 0 && length < PATH_BYTES && to_utf8(program, out_path, path_bytes);
+}
+
 bool platform_beside_program(const char *name, char *out_path, size_t path_bytes) {
     wchar_t program[PATH_BYTES], wide_name[PATH_BYTES], path[PATH_BYTES];
     DWORD length = GetModuleFileNameW(NULL, program, PATH_BYTES);

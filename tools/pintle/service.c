@@ -1,4 +1,5 @@
-/* service.c: `pintle service`: the service manager's side; service_install.c has the many options of an installation. */
+/* service.c: `pintle service`: the service manager's side; service_install.c has the many options of an
+ * installation, service_wrap.c any program as a service. */
 #include "service.h"
 
 #include <cJSON.h>
@@ -22,6 +23,8 @@ const char service_help[] =
     "  pintle service query NAME               shows its state and its configuration\n"
     "  pintle service list                     shows all services\n"
     "  pintle service remove NAME              stops it and removes it\n"
+    "  pintle service wrap -- PROGRAM …        runs any program as a service: restarts, rotated\n"
+    "                                          output, a stop by Ctrl-C; `pintle service wrap --help`\n"
     "\n"
     "What is so already is a success: an installed service gets the new configuration, a running\n"
     "one stays started, a missing one stays removed.\n"
@@ -237,6 +240,7 @@ static int read_line(struct service_line *line, int argc, char **argv) {
 int command_service(int argc, char **argv) {
     struct service_line line = {.verb = argc > 1 ? argv[1] : ""};
     if (strcmp(line.verb, "install") == 0) return service_install(argc - 1, argv + 1);
+    if (strcmp(line.verb, "wrap") == 0) return service_wrap(argc - 1, argv + 1);
     if (strcmp(line.verb, "--help") == 0 || strcmp(line.verb, "-h") == 0) {
         fputs(service_help, stdout);
         return STATUS_OK;

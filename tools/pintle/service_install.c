@@ -12,7 +12,9 @@ static const char install_help[] =
     "  pintle service install NAME [OPTION…] -- PROGRAM [ARGUMENT…]\n"
     "\n"
     "PROGRAM is the path of a program that calls pintle_service_run, or of any other\n"
-    "service program. It is quoted, whatever is in it.\n"
+    "service program. It is quoted, whatever is in it. Any other program is wrapped:\n"
+    "  pintle service install NAME [OPTION…] -- wrap [WRAP OPTION…] -- PROGRAM [ARGUMENT…]\n"
+    "(`pintle service wrap --help`; a program of that name: ./wrap).\n"
     "\n"
     "  --display-name TEXT      how the service is shown (default: NAME)\n"
     "  --description TEXT\n"
@@ -155,6 +157,28 @@ static int read_option(struct install_line *line, int option, const char *typed)
     }
 }
 
+/* `-- wrap …`: the program is this command. */
+static int read_wrapped(struct install_line *line, int argc, char **argv) {
+    const char *const *words, **arguments;
+    size_t count = 0;
+    int status = service_wrap_words(argc, argv, &words);
+    line->wants_help = status == STATUS_OK && words == NULL; /* which was shown */
+    if (status != STATUS_OK || line->wants_help) return status;
+    if (!platform_own_program(line->program, sizeof line->program))
+        return fail("the path of this command is not known");
+    while (words[count] != NULL) count++;
+    arguments = calloc(count + 5, sizeof *arguments);
+    if (arguments == NULL) return fail("no memory");
+    arguments[0] = "service";
+    arguments[1] = "wrap";
+    arguments[2] = "--name";
+    arguments[3] = line->name;
+    memcpy(arguments + 4, words, count * sizeof *arguments);
+    line->install.program = line->program;
+    line->install.arguments = arguments; /* to the end of the process */
+    return STATUS_OK;
+}
+
 static int read_line(struct install_line *line, int argc, char **argv) {
     opterr = 0;
     optind = 1;
@@ -174,19 +198,20 @@ static int read_line(struct install_line *line, int argc, char **argv) {
     if (line->wants_help) return STATUS_OK;
     if (line->name == NULL) return fail_usage("service install", "install wants a name");
     if (optind + 1 >= argc) return fail_usage("service install", "install wants -- PROGRAM");
+    line->install.dependencies = line->dependencies;
+    if (strcmp(argv[optind + 1], "wrap") == 0) return read_wrapped(line, argc - optind - 1, argv + optind + 1);
     if (!platform_absolute_path(argv[optind + 1], line->program, sizeof line->program) ||
         !platform_file_exists(line->program))
         return fail("there is no program '%s'", argv[optind + 1]);
     line->install.program = line->program;
     line->install.arguments = (const char *const *)argv + optind + 2;
-    line->install.dependencies = line->dependencies;
     return STATUS_OK;
 }
 
 int service_install(int argc, char **argv) {
     static struct install_line line; /* large */
     int status = read_line(&line, argc, argv);
-    if (line.wants_help) fputs(install_help, stdout);
+    if (line.wants_help && line.install.dependencies == NULL) fputs(install_help, stdout); /* else wrap's was shown */
     if (status == STATUS_OK && !line.wants_help) {
         status = pintle_scm_install(line.name, &line.install) == 0 ? STATUS_OK : fail_with_error();
         if (status == STATUS_OK) printf("%s: installed\n", line.name);
