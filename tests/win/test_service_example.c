@@ -1,47 +1,8 @@
 /* examples/service under the system's service manager, from a folder with spaces: installed, driven and removed by the command
  * pintle and by sc, as a person would. */
-#include <windows.h>
-
-#include "support/pintle_test.h"
+#include "command_helpers.h"
 
 static char name[64], pipe_name[128], root[MAX_PATH], program[MAX_PATH];
-
-/* ---- Programs ---- */
-
-static char said[65536]; /* what the last program wrote */
-
-static int run(const char *format, ...) {
-    char line[4096];
-    SECURITY_ATTRIBUTES inherited = {sizeof inherited, NULL, TRUE};
-    HANDLE reader, writer;
-    PROCESS_INFORMATION child;
-    DWORD status = 0, got, used = 0;
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(line, sizeof line, format, arguments);
-    va_end(arguments);
-    if (!CreatePipe(&reader, &writer, &inherited, 0)) return -1;
-    SetHandleInformation(reader, HANDLE_FLAG_INHERIT, 0);
-    STARTUPINFOA startup = {
-        .cb = sizeof startup, .dwFlags = STARTF_USESTDHANDLES, .hStdOutput = writer, .hStdError = writer};
-    BOOL started = CreateProcessA(NULL, line, NULL, NULL, TRUE, 0, NULL, NULL, &startup, &child);
-    CloseHandle(writer);
-    while (started && used < sizeof said - 1 && ReadFile(reader, said + used, sizeof said - 1 - used, &got, NULL) &&
-           got > 0)
-        used += got;
-    said[used] = '\0';
-    CloseHandle(reader);
-    if (!started) return -1;
-    WaitForSingleObject(child.hProcess, INFINITE);
-    GetExitCodeProcess(child.hProcess, &status);
-    CloseHandle(child.hProcess);
-    CloseHandle(child.hThread);
-    printf("> %s\n%s", line, said);
-    return (int)status;
-}
-
-#define command(format, ...) run("\"" TEST_COMMAND "\" service " format, __VA_ARGS__)
-#define assert_said(text) ck_assert_msg(strstr(said, text) != NULL, "no '%s' in: %s", text, said)
 
 /* ---- Set-up ---- */
 
