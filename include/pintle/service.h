@@ -202,7 +202,8 @@ typedef struct pintle_scm_wait_options {
     void *user;
 } pintle_scm_wait_options;
 
-/* Effect: starts it and waits until it runs; stops it and waits until it has stopped; sends a control (pause, continue: 2,
+/* Effect: starts it and waits until it runs; stops it and waits until it has stopped and its process, if it has one of its own,
+ * is over: its files can be replaced then (of what ended before this was called, the process is not known); sends a control (pause, continue: 2,
  * 3, and waits for the state; interrogate: 4; 128 to 255: the service's own); stops it, if it can be stopped, and removes it.
  * What is so already is a success: started, stopped, removed. Options may be NULL.
  * Errors: as above; ETIMEDOUT (with the state it is in); EOS (it stopped instead: its exit code is in the text). */

@@ -2,6 +2,9 @@
  *
  * Each function asks the manager inside a foreign call, since that is a message to another process. Waiting is asking again,
  * between sleeps of the task: the manager has no wait that works on a handle of its own.
+ * A service that has reported its end may still have its files open, and Wine's manager refuses a start meanwhile: so its
+ * process, if it is the service's own, is waited for too. While the manager says its number, the manager holds it, and the
+ * number is nobody else's. What ended before we first asked has no number any more, and is not waited for.
  * Threads: any. Locks: none. Order: none. Tests: tests/win/test_service_win.c. */
 #include "scm.h"
 
@@ -9,7 +12,7 @@
 #include "pintle/call.h"
 #include "pintle/task.h"
 
-enum { POLL_FIRST_MS = 5, POLL_MS = 100, PATIENCE_S = 30, ASK_TRIES = 4 };
+enum { POLL_FIRST_MS = 5, POLL_MS = 100, PATIENCE_S = 30, UNNOTICED_S = 1, ASK_TRIES = 4 };
 
 /* ---- Errors ---- */
 
@@ -199,15 +202,45 @@ struct operation {
     struct scm scm;
     uint32_t control;
     SERVICE_STATUS_PROCESS status;
+    HANDLE process; /* the service's, NULL: not known */
+    DWORD process_id;
+    int64_t gone_ns; /* when it was first seen to be over; 0: it is not */
 };
+
+static void process_forget(struct operation *operation) {
+    if (operation->process != NULL) CloseHandle(operation->process);
+    operation->process = NULL;
+    operation->process_id = 0;
+    operation->gone_ns = 0;
+}
+
+/* Whoever may not open it does without. */
+static void process_note(struct operation *operation) {
+    SERVICE_STATUS_PROCESS *status = &operation->status;
+    DWORD id = status->dwProcessId;
+    if (id != 0 && id != operation->process_id && status->dwServiceType & SERVICE_WIN32_OWN_PROCESS) {
+        process_forget(operation);
+        operation->process = OpenProcess(SYNCHRONIZE, FALSE, id);
+        operation->process_id = id;
+        if (scm_ask(&operation->scm, operation->name, status) != 0 || status->dwProcessId != id)
+            process_forget(operation);
+    }
+    if (operation->process != NULL && operation->gone_ns == 0 &&
+        WaitForSingleObject(operation->process, 0) == WAIT_OBJECT_0)
+        operation->gone_ns = pintle_now();
+}
 
 static int ask_in_call(void *arg) {
     struct operation *operation = arg;
-    return scm_ask(&operation->scm, operation->name, &operation->status);
+    int result = scm_ask(&operation->scm, operation->name, &operation->status);
+    if (result == 0) process_note(operation);
+    return result;
 }
 
 static int close_in_call(void *arg) {
-    scm_close(arg);
+    struct operation *operation = arg;
+    process_forget(operation);
+    scm_close(&operation->scm);
     return 0;
 }
 
@@ -228,7 +261,31 @@ static int timed_out(const struct operation *operation) {
                      operation->options.deadline_ns == 0 ? ", and makes no progress" : "");
 }
 
-/* Until it is in the state. */
+/* It died without a word. Windows' manager takes note of that at once, Wine's never does. */
+static int vanished(const struct operation *operation) {
+    return error_set(PINTLE_EOS, 0, "cannot %s service '%s': its process ended without a word to the service manager",
+                     operation->verb, operation->name);
+}
+
+/* Until the process of a service that has stopped is over too. */
+static int wait_process(struct operation *operation) {
+    int64_t pause_ns = PINTLE_MS(POLL_FIRST_MS), deadline_ns = operation->options.deadline_ns;
+    if (deadline_ns == 0) deadline_ns = pintle_after(PINTLE_S(PATIENCE_S));
+    while (operation->process != NULL && WaitForSingleObject(operation->process, 0) == WAIT_TIMEOUT) {
+        int64_t now_ns = pintle_now();
+        int result;
+        if (now_ns >= deadline_ns) {
+            return error_set(PINTLE_ETIMEDOUT, 0, "service '%s' has stopped, but its process %lu still runs",
+                             operation->name, operation->process_id);
+        }
+        if (deadline_ns - now_ns < pause_ns) pause_ns = deadline_ns - now_ns;
+        if ((result = pintle_sleep(pause_ns)) != 0) return result;
+        if (pause_ns < PINTLE_MS(POLL_MS)) pause_ns *= 2;
+    }
+    return 0;
+}
+
+/* Until it is in the state; of one that stops, until its process is over. */
 static int wait_state(struct operation *operation, DWORD wanted) {
     int64_t progress_ns = pintle_now(), pause_ns = PINTLE_MS(POLL_FIRST_MS);
     DWORD last_state = 0, last_checkpoint = 0;
@@ -242,8 +299,13 @@ static int wait_state(struct operation *operation, DWORD wanted) {
             status_fill(&shown, status);
             operation->options.on_progress(operation->options.user, &shown);
         }
-        if (status->dwCurrentState == wanted) return 0;
-        if (status->dwCurrentState == SERVICE_STOPPED) return ended_early(operation);
+        if (status->dwCurrentState == wanted) return wanted == SERVICE_STOPPED ? wait_process(operation) : 0;
+        if (status->dwCurrentState == SERVICE_STOPPED) {
+            result = wait_process(operation);
+            return result == PINTLE_ECANCELED ? result : ended_early(operation);
+        }
+        if (operation->gone_ns != 0 && now_ns - operation->gone_ns >= PINTLE_S(UNNOTICED_S))
+            return wanted == SERVICE_STOPPED ? 0 : vanished(operation);
         if (status->dwCurrentState != last_state || status->dwCheckPoint != last_checkpoint) progress_ns = now_ns;
         last_state = status->dwCurrentState;
         last_checkpoint = status->dwCheckPoint;
@@ -262,7 +324,7 @@ static int operate(struct operation *operation, int (*act)(void *operation), DWO
     if (result == 0 && wanted != 0 && operation->options.deadline_ns != PINTLE_NOWAIT) {
         result = wait_state(operation, wanted);
     }
-    pintle_call_blocking(close_in_call, &operation->scm);
+    pintle_call_blocking(close_in_call, operation);
     return result;
 }
 
@@ -317,14 +379,15 @@ static int control_in_call(void *arg) {
                                                                                     : SERVICE_PAUSE_CONTINUE);
     int result = scm_open(&operation->scm, operation->name, SC_MANAGER_CONNECT, rights);
     if (result != 0) return result;
+    if (control == SERVICE_CONTROL_STOP) ask_in_call(operation); /* for its process, while it has one */
     if (ControlService(operation->scm.service, control, &status)) return 0;
     error = GetLastError();
     if (control == SERVICE_CONTROL_STOP) {
-        /* It has stopped, or stops already: Windows and Wine give different errors for that. */
+        /* It has stopped, stops already, or died: Windows and Wine give different errors for that. */
         if (error == ERROR_SERVICE_NOT_ACTIVE) return 0;
-        if (scm_ask(&operation->scm, operation->name, &operation->status) == 0 &&
+        if (ask_in_call(operation) == 0 &&
             (operation->status.dwCurrentState == SERVICE_STOP_PENDING ||
-             operation->status.dwCurrentState == SERVICE_STOPPED))
+             operation->status.dwCurrentState == SERVICE_STOPPED || operation->gone_ns != 0))
             return 0;
     }
     return scm_error(operation->verb, operation->name, error);

@@ -291,6 +291,86 @@ CASE(main_task_returning_a_value_gives_specific_code) {
     fail_with(by_value, 17);
 }
 
+/* ---- The process of a service that has stopped ---- */
+
+static HANDLE process_open(void) {
+    HANDLE process = OpenProcess(SYNCHRONIZE | PROCESS_TERMINATE, FALSE, query().process_id);
+    ck_assert_ptr_nonnull(process);
+    return process;
+}
+
+static void expect_process_gone(HANDLE process) {
+    ck_assert_uint_eq(WaitForSingleObject(process, 0), WAIT_OBJECT_0);
+    CloseHandle(process);
+}
+
+static int until_event_task(pintle_service_context *c, int argc, char **argv) {
+    pintle_service_event event;
+    (void)argc, (void)argv;
+    pintle_service_ready(c);
+    return pintle_service_next(c, &event, PINTLE_FOREVER);
+}
+
+/* Which takes its time after the report that it has stopped. */
+CHILD(lingering) {
+    int result = run_service(until_event_task, 0);
+    Sleep(200);
+    exit(result);
+}
+
+/* Its files can be replaced then, and it can be started again. */
+CASE_TIMEOUT(stop_returns_when_the_process_is_gone, 60) {
+    install_plain("lingering");
+    for (int i = 0; i < 5; i++) {
+        start_with(NULL);
+        HANDLE process = process_open();
+        ck_assert_int_eq(last_code(pintle_scm_stop(service_name, NULL)), 0);
+        expect_process_gone(process);
+    }
+    remove_it();
+}
+
+/* Lets its process go when the case says so. */
+#define LET_GO "Global\\pintle-let-go"
+
+CHILD(held) {
+    HANDLE let_go = OpenEventA(SYNCHRONIZE, FALSE, LET_GO);
+    int result = run_service(until_event_task, 0);
+    WaitForSingleObject(let_go, INFINITE);
+    exit(result);
+}
+
+CASE(stop_waits_for_the_process_until_the_deadline_only) {
+    pintle_error error;
+    HANDLE let_go = CreateEventA(NULL, TRUE, FALSE, LET_GO);
+    install_plain("held");
+    start_with(NULL);
+    HANDLE process = process_open();
+    pintle_scm_wait_options options = {.deadline_ns = pintle_after(PINTLE_S(2))};
+    ck_assert_int_eq(pintle_scm_stop(service_name, &options), PINTLE_ETIMEDOUT);
+    pintle_error_get(&error);
+    ck_assert_msg(strstr(error.text, "has stopped, but its process") != NULL, "%s", error.text);
+    SetEvent(let_go);
+    WaitForSingleObject(process, INFINITE);
+    CloseHandle(process);
+    CloseHandle(let_go);
+    remove_it();
+}
+
+/* Without a word to the manager; Wine's takes no note of it by itself. */
+CASE(stop_of_what_was_killed_is_a_success_and_it_starts_again) {
+    install_plain("events");
+    start_with(NULL);
+    HANDLE process = process_open();
+    ck_assert(TerminateProcess(process, 3));
+    WaitForSingleObject(process, INFINITE);
+    CloseHandle(process);
+    ck_assert_int_eq(last_code(pintle_scm_stop(service_name, NULL)), 0);
+    start_with(NULL);
+    ck_assert_uint_eq(query().state, PINTLE_SCM_RUNNING);
+    remove_it();
+}
+
 /* ---- A busy main task ---- */
 
 static int busy_task(pintle_service_context *c, int argc, char **argv) {
