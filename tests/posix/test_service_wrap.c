@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -112,18 +113,18 @@ static int wrap_end(struct wrapper wrapper) {
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-/* Of a process that is nobody's child here: it goes when its parent, whoever that is, takes note. */
-static void expect_gone(const char *file) {
-    pid_t process = (pid_t)strtol(file_read(file), NULL, 10);
-    char state_path[64], text[256], state = 'X';
-    ck_assert_int_gt(process, 1);
-    snprintf(state_path, sizeof state_path, "/proc/%d/stat", (int)process);
-    FILE *stream = fopen(state_path, "r");
-    if (stream != NULL) {
-        if (fgets(text, sizeof text, stream) != NULL && strrchr(text, ')') != NULL) state = strrchr(text, ')')[2];
-        fclose(stream);
-    }
-    ck_assert_msg(state == 'X' || state == 'Z', "process %d is still there: %c", (int)process, state);
+/* The process whose number is in the file, as long as it runs. */
+static int process_open(const char *file) {
+    int process = (int)syscall(SYS_pidfd_open, (pid_t)strtol(file_read(file), NULL, 10), 0);
+    ck_assert_int_ge(process, 0);
+    return process;
+}
+
+/* When the wrapper has ended, it is over. */
+static void expect_gone(int process) {
+    struct pollfd ended = {.fd = process, .events = POLLIN};
+    ck_assert_int_eq(poll(&ended, 1, 0), 1);
+    close(process);
 }
 
 /* ---- The cases ---- */
@@ -160,11 +161,12 @@ CASE(wrap_stop_that_is_ignored_terminates_the_tree) {
                                         path("child"), event_paths[0], "set", event_paths[1], "stubborn", NULL);
     expect_event(0);
     expect_event(1);
+    int parent = process_open("pid"), child = process_open("child");
     kill(wrapper.process, SIGTERM);
     ck_assert_int_eq(wrap_end(wrapper), 128 + SIGKILL);
     assert_said("did not stop within 300 ms: it is terminated\n");
-    expect_gone("pid");
-    expect_gone("child");
+    expect_gone(parent);
+    expect_gone(child);
     clean_up();
 }
 
@@ -173,9 +175,10 @@ CASE(wrap_leaves_no_grandchild_when_the_program_ends) {
     struct wrapper wrapper = wrap_start("--restart", "never", "--", TEST_PROGRAM, "child", path("child"),
                                         event_paths[0], "await", event_paths[1], "exit", "42", NULL);
     expect_event(0);
+    int child = process_open("child");
     ck_assert_int_eq(write(events[1], "x", 1), 1);
-    ck_assert_int_eq(wrap_end(wrapper), 42); /* which also waits for the grandchild: it has our pipe */
-    expect_gone("child");
+    ck_assert_int_eq(wrap_end(wrapper), 42);
+    expect_gone(child);
     clean_up();
 }
 

@@ -74,13 +74,17 @@ static HANDLE process_open(const char *file) {
     return process;
 }
 
-/* When a stop has been reported, nothing is left: the limit is the system's to bury it. */
 static DWORD process_expect_end(HANDLE process) {
     DWORD code = 0;
     ck_assert_uint_eq(WaitForSingleObject(process, EVENT_LIMIT_MS), WAIT_OBJECT_0);
     GetExitCodeProcess(process, &code);
     CloseHandle(process);
     return code;
+}
+
+static DWORD process_expect_gone(HANDLE process) {
+    ck_assert_uint_eq(WaitForSingleObject(process, 0), WAIT_OBJECT_0);
+    return process_expect_end(process);
 }
 
 /* ---- The cases ---- */
@@ -179,9 +183,9 @@ CASE_TIMEOUT(wrap_stop_that_is_ignored_terminates_the_tree, 60) {
     expect_event(0);
     expect_event(1);
     HANDLE parent = process_open("pid.txt"), child = process_open("child.txt");
-    ck_assert_int_eq(command("stop %s", name), 0);
-    ck_assert_uint_eq(process_expect_end(parent), 1);
-    ck_assert_uint_eq(process_expect_end(child), 1);
+    ck_assert_int_eq(command("stop %s", name), 0); /* and by then nothing is left */
+    ck_assert_uint_eq(process_expect_gone(parent), 1);
+    ck_assert_uint_eq(process_expect_gone(child), 1);
     remove_service();
     remove_everything();
 }

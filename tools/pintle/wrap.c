@@ -135,6 +135,11 @@ static int run_beside(struct wrap *wrap, pintle_scope *scope, struct pump pumps[
     return result != 0 ? result : pintle_scope_go(scope, wait_for_end, wrap, NULL);
 }
 
+static int close_in_call(void *arg) {
+    wrap_process_close(arg);
+    return 0;
+}
+
 /* From the start to when nothing is left. 0, or an error of Pintle's. */
 static int live_once(struct wrap *wrap, uint32_t *out_code, bool *out_stopped) {
     struct pump pumps[2] = {{wrap->process.out, &wrap->out, wrap}, {wrap->process.err, &wrap->err, wrap}};
@@ -152,7 +157,7 @@ static int live_once(struct wrap *wrap, uint32_t *out_code, bool *out_stopped) {
         }
         pintle_scope_close(scope);
     }
-    wrap_process_close(&wrap->process);
+    pintle_call_blocking(close_in_call, &wrap->process);
     return result;
 }
 

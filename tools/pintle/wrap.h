@@ -70,12 +70,13 @@ uint32_t wrap_process_wait(const struct wrap_process *process);
 /* Asks it to end: Ctrl-C and WM_CLOSE; the signal. false: it cannot be asked yet. */
 bool wrap_process_ask(const struct wrap_process *process, uint32_t control);
 
-/* Ends the whole tree; nothing of it is left when wrap_process_wait has returned and this was called after it. */
+/* Begins to end the whole tree. */
 void wrap_process_kill(const struct wrap_process *process);
 /* For PINTLE_SERVICE_RELOAD, if that is in wrap_accepts: kinds of events that the system has beyond stops. */
 void wrap_process_reload(const struct wrap_process *process);
 extern const uint32_t wrap_accepts;
-/* When nobody waits for it or reads from it any more. */
+/* When the program is over, and nobody waits for it or reads from it any more: ends the rest of the tree, and blocks until
+ * it is gone, with what it had open. */
 void wrap_process_close(struct wrap_process *process);
 /* "exit code 5", "signal 9". */
 void wrap_code_text(uint32_t code, char *out_text, size_t text_bytes);

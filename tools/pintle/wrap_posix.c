@@ -1,7 +1,8 @@
 /* wrap_posix.c: wrap.h for POSIX.
  *
  * The program gets a process group of its own, which is its tree here. Its end is noticed without reaping it: as long as it is
- * there, nobody else gets its number, and the group can be killed by it. Who leaves the group (setsid) is not reached. */
+ * there, nobody else gets its number, and the group can be killed by it. On Linux the group's orphans become our children, so
+ * their end can be waited for. Who leaves the group (setsid) is not reached. */
 #define _GNU_SOURCE 1 /* posix_spawn_file_actions_addchdir_np, pipe2 */
 #include "wrap.h"
 
@@ -9,6 +10,9 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
+#if defined(__linux__)
+#include <sys/prctl.h>
+#endif
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -60,6 +64,9 @@ static int prepare(struct start *start, const struct wrap_command *command) {
 uint32_t wrap_process_start(const struct wrap_command *command, struct wrap_process *out_process) {
     struct start start = {.out = {-1, -1}, .err = {-1, -1}};
     pid_t id = 0;
+#if defined(__linux__)
+    prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+#endif
     posix_spawn_file_actions_init(&start.actions);
     posix_spawnattr_init(&start.attributes);
     int error = prepare(&start, command);
@@ -97,7 +104,9 @@ void wrap_process_reload(const struct wrap_process *process) { kill(-(pid_t)proc
 void wrap_process_close(struct wrap_process *process) {
     if (process->out != WRAP_NO_HANDLE) close((int)process->out);
     if (process->err != WRAP_NO_HANDLE) close((int)process->err);
-    while (waitpid((pid_t)process->id, NULL, 0) < 0 && errno == EINTR) {}
+    wrap_process_kill(process);
+    while (waitpid(-(pid_t)process->id, NULL, 0) > 0 || errno == EINTR) continue;
+    while (waitpid(-1, NULL, WNOHANG) > 0) continue; /* orphans that had left the group, and have ended since */
 }
 
 void wrap_code_text(uint32_t code, char *out_text, size_t text_bytes) {

@@ -13,7 +13,7 @@
 
 const uint32_t wrap_accepts = 0;
 
-enum { COMMAND_LINE_UNITS = 32768, KILLED_CODE = 1, PROCESSES_MOST = 256 };
+enum { COMMAND_LINE_UNITS = 32768, KILLED_CODE = 1, PROCESSES_MOST = 256, TREE_END_MS = 3000 };
 
 /* ---- Text ---- */
 
@@ -245,7 +245,30 @@ void wrap_process_kill(const struct wrap_process *process) { TerminateJobObject(
 
 void wrap_process_reload(const struct wrap_process *process) { (void)process; }
 
+/* The job tells a port when its last process is over. The port is put up only now: it would keep word of every process that the
+ * program ever starts. */
+static void wait_for_tree(const struct wrap_process *process) {
+    JOBOBJECT_ASSOCIATE_COMPLETION_PORT told = {
+        .CompletionPort = CreateIoCompletionPort(INVALID_HANDLE_VALUE, NULL, 0, 1)};
+    JOBOBJECT_BASIC_ACCOUNTING_INFORMATION count = {.ActiveProcesses = 1};
+    ULONGLONG end_ms = GetTickCount64() + TREE_END_MS, now_ms;
+    if (told.CompletionPort == NULL) return;
+    SetInformationJobObject(process->job, JobObjectAssociateCompletionPortInformation, &told, sizeof told);
+    TerminateJobObject(process->job, KILLED_CODE);
+    QueryInformationJobObject(process->job, JobObjectBasicAccountingInformation, &count, sizeof count, NULL);
+    while (count.ActiveProcesses != 0 && (now_ms = GetTickCount64()) < end_ms) {
+        DWORD message;
+        ULONG_PTR key;
+        OVERLAPPED *overlapped;
+        if (!GetQueuedCompletionStatus(told.CompletionPort, &message, &key, &overlapped, (DWORD)(end_ms - now_ms)))
+            break;
+        if (message == JOB_OBJECT_MSG_ACTIVE_PROCESS_ZERO) break;
+    }
+    CloseHandle(told.CompletionPort);
+}
+
 void wrap_process_close(struct wrap_process *process) {
+    wait_for_tree(process);
     if (process->out != WRAP_NO_HANDLE) CloseHandle((HANDLE)process->out);
     if (process->err != WRAP_NO_HANDLE) CloseHandle((HANDLE)process->err);
     CloseHandle(process->handle);
