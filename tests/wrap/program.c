@@ -11,7 +11,6 @@
  *   child FILE NAME    starts this program with: pid FILE set NAME stubborn
  *   leave FILE NAME    the same, but it leaves the process group (POSIX)
  * Whatever happens it ends after a minute. */
-#include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -206,13 +205,16 @@ static int act(char *program, char **words) {
 int main(int argc, char **argv) {
     int took = 1;
     write_bytes();
-    setvbuf(stdout, NULL, _IONBF, 0);
+    setvbuf(stdout, NULL, _IOFBF, 4096); /* a line is written whole */
+    setvbuf(stderr, NULL, _IOFBF, 4096);
     if (argc > 1 && strcmp(argv[argc - 1], "stubborn") == 0)
         ignore_stops();
     else
         expect_stops();
     for (int i = 1; i < argc; i += took) {
         took = act(argv[0], argv + i);
+        fflush(stdout);
+        fflush(stderr);
         if (took != 0) continue;
         fprintf(stderr, "'%s' went wrong\n", argv[i]);
         return STATUS_BROKEN;
