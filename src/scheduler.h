@@ -92,12 +92,12 @@ void arrived(struct thread *thread);
 void sched_loop(struct thread *thread);
 /* The calling task's thread; panics with the function's name where there is no task, or in a call. */
 NORETURN COLD void task_only_refuse(const struct thread *thread, const char *function);
+static inline bool runs_task_code(struct thread *thread) {
+    return thread != NULL && thread->task != NULL && (atomic_load_relaxed(&thread->call) & CALL_FLAGS_MASK) == CALL_OUT;
+}
 static inline struct thread *task_only(const char *function) {
     struct thread *thread = arch_self_before_switch();
-    if (UNLIKELY(thread == NULL || thread->task == NULL ||
-                 (atomic_load_relaxed(&thread->call) & CALL_FLAGS_MASK) != CALL_OUT)) {
-        task_only_refuse(thread, function);
-    }
+    if (UNLIKELY(!runs_task_code(thread))) task_only_refuse(thread, function);
     return thread;
 }
 /* Whether any ring, next slot or the global queue has work. A hint. */

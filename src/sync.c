@@ -7,8 +7,11 @@
 #include "pintle/sync.h"
 
 #include "clock.h"
+#include "error.h"
 #include "owner.h"
 #include "panic.h"
+#include "pintle/panic.h"
+#include "scope.h"
 #include "wait.h"
 
 #define WAITERS ((uint64_t)1 << 63)
@@ -176,26 +179,40 @@ static int once_wait(pintle_once *once, int64_t deadline_ns) {
     return 0;
 }
 
-int pintle_once_do(pintle_once *once, pintle_fn *fn, void *arg, int64_t deadline_ns) {
-    _Atomic uint32_t *state = (_Atomic uint32_t *)&once->state;
-    uint32_t new = ONCE_NEW;
+static void once_over(void *arg) {
+    pintle_once *once = arg;
     struct guard *guard = guard_of(once);
     struct waiter *first;
-    int result = deadline_check(deadline_ns, "pintle_once_do");
-    if (UNLIKELY(result != 0)) return result;
-    if (LIKELY(atomic_load_acquire(state) == ONCE_DONE)) return 0;
-    if (!atomic_cas_acq_rel(state, &new, ONCE_RUNNING)) {
+    atomic_store_relaxed((_Atomic uint64_t *)&once->runner, 0);
+    guard_acquire(guard);
+    first = waiters_claim_all(WAITERS_OF(once->waiters), 0);
+    atomic_store_release((_Atomic uint32_t *)&once->state, ONCE_DONE);
+    guard_release(guard);
+    waiters_wake_chain(first);
+}
+
+/* In task code the function may panic, or end the task: what is deferred then lets the others go on. */
+static COLD int once_run(pintle_once *once, pintle_fn *fn, void *arg, int64_t deadline_ns) {
+    uint32_t new = ONCE_NEW;
+    bool may_unwind = runs_task_code(arch_self_before_switch());
+    if (may_unwind && !scope_defer(once_over, once))
+        return error_set(PINTLE_ENOMEM, 0, "pintle_once_do: no memory for a deferred call; the function was not run");
+    if (!atomic_cas_acq_rel((_Atomic uint32_t *)&once->state, &new, ONCE_RUNNING)) {
+        if (may_unwind) pintle_defer_cancel(once_over, once);
         return new == ONCE_DONE ? 0 : once_wait(once, deadline_ns);
     }
     atomic_store_relaxed((_Atomic uint64_t *)&once->runner, owner_self());
     fn(arg);
-    atomic_store_relaxed((_Atomic uint64_t *)&once->runner, 0);
-    guard_acquire(guard);
-    first = waiters_claim_all(WAITERS_OF(once->waiters), 0);
-    atomic_store_release(state, ONCE_DONE);
-    guard_release(guard);
-    waiters_wake_chain(first);
+    if (may_unwind) pintle_defer_cancel(once_over, once);
+    once_over(once);
     return 0;
+}
+
+int pintle_once_do(pintle_once *once, pintle_fn *fn, void *arg, int64_t deadline_ns) {
+    int result = deadline_check(deadline_ns, "pintle_once_do");
+    if (UNLIKELY(result != 0)) return result;
+    if (LIKELY(atomic_load_acquire((_Atomic uint32_t *)&once->state) == ONCE_DONE)) return 0;
+    return once_run(once, fn, arg, deadline_ns);
 }
 
 /* ---- Groups: the word is the count ---- */

@@ -155,9 +155,9 @@ typedef struct pintle_once {
 } pintle_once;
 #define PINTLE_ONCE_INIT PINTLE_SYNC_ZERO
 
-/* Effect: the first caller runs fn(arg); all others return 0 when that has returned. Afterwards a call is one load. fn must
- * return: a task that ends inside it leaves the others waiting.
- * Blocks: task. From: any. Errors: those of waits, for those that wait; the first caller gets 0. Calling it from inside fn
+/* Effect: the first caller runs fn(arg); all others return 0 when that is over. Afterwards a call is one load. In task code a
+ * panic that leaves fn, or the task's exit, is its end too: the others go on, and fn is not run again.
+ * Blocks: task. From: any. Errors: those of waits, for those that wait; ENOMEM (fn was not run). Calling it from inside fn
  * is a panic. Source: Go's sync.Once. */
 PINTLE_API int pintle_once_do(pintle_once *once, pintle_fn *fn, void *arg, int64_t deadline_ns);
 

@@ -200,6 +200,45 @@ CASE(once_runs_once_and_all_wait_for_it) {
     ASSERT_ALL_MUST();
 }
 
+/* A panic, or the task's exit, ends the function as its return does. */
+static pintle_event once_leaves = PINTLE_EVENT_INIT;
+static void leave_once(void *arg) {
+    atomic_fetch_add(&once_runs, 1);
+    MUST_BE(pintle_event_wait(&once_leaves, PINTLE_FOREVER), 0);
+    if (*(bool *)arg) pintle_panic("out of a once");
+    pintle_task_exit();
+}
+static void do_once_protected(void *arg) { pintle_once_do(&once, leave_once, arg, PINTLE_FOREVER); }
+static void run_leaving(void *arg) {
+    pintle_panic_info info;
+    MUST_BE(pintle_protect(do_once_protected, arg, &info), PINTLE_EPANIC);
+    MUST(*(bool *)arg && strcmp(info.text, "out of a once") == 0);
+}
+static void wait_for_left(void *arg) {
+    MUST_BE(pintle_once_do(&once, leave_once, arg, PINTLE_FOREVER), 0);
+}
+static int leaving_main(void *arg) {
+    for (int i = 0; i < 2; i++) {
+        bool panics = i == 0;
+        pintle_task *tasks[21];
+        once = (pintle_once)PINTLE_ONCE_INIT;
+        once_runs = 0;
+        pintle_event_reset(&once_leaves);
+        MUST_BE(pintle_spawn(&tasks[20], run_leaving, &panics), 0);
+        while (atomic_load(&once_runs) == 0) pintle_yield();
+        MUST_BE(helper_spawn_all(tasks, 20, wait_for_left, arg), 0);
+        pintle_yield();
+        pintle_event_set(&once_leaves);
+        MUST_BE(helper_join_all(tasks, 21), 0);
+        MUST_BE(once_runs, 1);
+    }
+    return 0;
+}
+CASE(once_whose_function_panics_or_exits_is_over) {
+    must_run(leaving_main, NULL);
+    ASSERT_ALL_MUST();
+}
+
 /* ---- Groups ---- */
 
 static atomic_uint done_count;
