@@ -52,5 +52,7 @@ void os_console_close(void);
 /* An entry in the log of the system; as_service: not on the console. */
 int os_service_log(const char *name, bool as_service, int level, const char *text);
 void os_service_log_close(void);
+/* Whether the log is elsewhere than standard error, which then nobody reads. */
+bool os_service_log_is_apart(bool as_service);
 
 #endif

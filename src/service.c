@@ -9,7 +9,7 @@
  * An event: the handler (control) reports the pending state first, then queues the event, so that `done`, which follows from
  * taking it, cannot come before. After a stop the channel is closed. The last places in it are kept for stops.
  * The heartbeat is an OS thread, beside the runtime and before it: while a state is pending it reports a growing checkpoint,
- * whatever the tasks do. Signals that only can be noted where they arrive are passed on by it too.
+ * whatever the tasks do. Signals that only can be noted where they arrive are passed on by it too, and reports are written.
  *
  * Threads: control: the system's; heartbeat: its own; the rest any. Locks: status_lock (leaf), held across the report, which
  * may wait for the manager: tasks take it in a foreign call only. Order: what control reads is published by `current`
@@ -30,7 +30,9 @@ enum {
     EVENTS_RESERVED = 8, /* for stops: one of each kind */
     BEAT_MS = 500,
     HINT_MS = 5000,
-    LOG_BYTES = 2001
+    LOG_BYTES = 2001,
+    REPORT_BYTES = 8192,
+    REPORT_PATIENCE_S = 2
 };
 #define STOPS (PINTLE_SERVICE_STOP | PINTLE_SERVICE_SHUTDOWN | PINTLE_SERVICE_PRESHUTDOWN)
 #define DEFAULT_ACCEPTS (PINTLE_SERVICE_STOP | PINTLE_SERVICE_SHUTDOWN | PINTLE_SERVICE_USER | PINTLE_SERVICE_RELOAD)
@@ -111,6 +113,63 @@ static void carried_out(struct pintle_service_context *c) {
     }
 }
 
+/* ---- Reports of the runtime, where nobody reads standard error ----
+ *
+ * Whoever reports may be about to end the process, on a stack that overflowed or in an exception: it copies the text, and the
+ * heartbeat writes it. Who ends the process afterwards waits for that, but not for ever.
+ *   FREE --a report--> FILLED_IN --copied--> WAITING --heartbeat--> FREE */
+enum { REPORT_IS_FREE, REPORT_IS_FILLED_IN, REPORT_IS_WAITING };
+static _Atomic uint32_t report_state; /* release by who fills in, acquire by the heartbeat, and the reverse */
+static struct {
+    int level;
+    char text[REPORT_BYTES];
+} report;
+
+/* False: it did not come to that within the time. */
+static bool report_wait_free(int64_t deadline_ns) {
+    for (uint32_t state; (state = atomic_load_acquire(&report_state)) != REPORT_IS_FREE;) {
+        if (os_now_ns() >= deadline_ns) return false;
+        os_wait_word(&report_state, state, deadline_ns);
+    }
+    return true;
+}
+
+static void report_to_log(void *user, int kind, const char *text) {
+    struct pintle_service_context *c = atomic_load_acquire(&current);
+    int64_t deadline_ns = os_now_ns() + PINTLE_S(REPORT_PATIENCE_S);
+    uint32_t state = REPORT_IS_FREE;
+    (void)user;
+    os_write_error(text, strlen(text));
+    if (c == NULL || kind == PINTLE_REPORT_TRACE || !report_wait_free(deadline_ns)) return;
+    if (!atomic_cas_acq_rel(&report_state, &state, REPORT_IS_FILLED_IN))
+        return; /* two at once: the first is the cause */
+    report.level = kind == PINTLE_REPORT_WARNING ? PINTLE_SERVICE_WARNING : PINTLE_SERVICE_ERROR;
+    snprintf(report.text, sizeof report.text, "%s", text);
+    atomic_store_release(&report_state, REPORT_IS_WAITING);
+    wake_heartbeat(c);
+    if (kind != PINTLE_REPORT_WARNING) report_wait_free(deadline_ns);
+}
+
+static void report_write(const struct pintle_service_context *c) {
+    if (atomic_load_acquire(&report_state) != REPORT_IS_WAITING) return;
+    os_service_log(c->service.name, c->as_service, report.level, report.text);
+    atomic_store_release(&report_state, REPORT_IS_FREE);
+    os_wake_word_all(&report_state);
+}
+
+/* The service's options; where its reports would be lost, and it does not take them itself, with ours for them. */
+static const pintle_options *options_with_reports(const struct pintle_service_context *c, pintle_options *ours) {
+    const pintle_options *given = c->service.options;
+    size_t size = given == NULL || given->size == 0 ? sizeof *given : given->size;
+    if (!os_service_log_is_apart(c->as_service)) return given;
+    memset(ours, 0, sizeof *ours);
+    if (given != NULL) memcpy(ours, given, size < sizeof *ours ? size : sizeof *ours);
+    if (ours->on_report != NULL || size <= sizeof given->size || size > sizeof *ours) return given;
+    ours->size = sizeof *ours;
+    ours->on_report = report_to_log;
+    return ours;
+}
+
 /* ---- The heartbeat ---- */
 
 static void beat_locked(struct pintle_service_context *c) {
@@ -130,6 +189,7 @@ static void heartbeat_run(void *arg) {
         int64_t deadline_ns;
         bool assume;
         os_console_poll();
+        report_write(c);
         if (atomic_load_acquire(&c->over)) return;
         lock_acquire(&status_lock);
         beat_locked(c);
@@ -213,8 +273,9 @@ static uint32_t exit_code(const struct pintle_service_context *c) {
 
 /* The runtime's error stays the calling thread's, and what the caller of pintle_service_run gets. */
 static void run_tasks(struct pintle_service_context *c) {
+    pintle_options ours;
     pintle_hold(); /* the manager can always call in */
-    c->value = pintle_run(service_task, c, c->service.options);
+    c->value = pintle_run(service_task, c, options_with_reports(c, &ours));
     pintle_unhold();
 }
 

@@ -127,12 +127,17 @@ int os_service_report(const struct service_status *status) {
 
 static _Atomic bool log_is_open;
 
+/* Standard error is journald's, which reads <N>. */
+static bool is_in_journal(void) { return getenv("JOURNAL_STREAM") != NULL; }
+
+bool os_service_log_is_apart(bool as_service) { return as_service && !is_in_journal(); }
+
 int os_service_log(const char *name, bool as_service, int level, const char *text) {
     static const int priorities[] = {LOG_ERR, LOG_WARNING, LOG_INFO};
     static const char *const words[] = {"error: ", "warning: ", ""};
     char line[2200];
-    bool journal = getenv("JOURNAL_STREAM") != NULL; /* standard error is journald's, which reads <N> */
-    if (as_service && !journal) {
+    bool journal = is_in_journal();
+    if (os_service_log_is_apart(as_service)) {
         if (!atomic_exchange_explicit(&log_is_open, true, memory_order_acq_rel)) openlog(name, LOG_PID, LOG_DAEMON);
         syslog(priorities[level - 1], "%s", text);
         return 0;

@@ -242,6 +242,8 @@ static HANDLE event_source_get(const char *name) {
     return none;
 }
 
+bool os_service_log_is_apart(bool as_service) { return as_service; }
+
 int os_service_log(const char *name, bool as_service, int level, const char *text) {
     static const WORD types[] = {EVENTLOG_ERROR_TYPE, EVENTLOG_WARNING_TYPE, EVENTLOG_INFORMATION_TYPE};
     static const DWORD ids[] = {MESSAGE_ERROR, MESSAGE_WARNING, MESSAGE_INFO};

@@ -214,9 +214,7 @@ static void run_leaving(void *arg) {
     MUST_BE(pintle_protect(do_once_protected, arg, &info), PINTLE_EPANIC);
     MUST(*(bool *)arg && strcmp(info.text, "out of a once") == 0);
 }
-static void wait_for_left(void *arg) {
-    MUST_BE(pintle_once_do(&once, leave_once, arg, PINTLE_FOREVER), 0);
-}
+static void wait_for_left(void *arg) { MUST_BE(pintle_once_do(&once, leave_once, arg, PINTLE_FOREVER), 0); }
 static int leaving_main(void *arg) {
     for (int i = 0; i < 2; i++) {
         bool panics = i == 0;
