@@ -1,0 +1,90 @@
+/* host_parts.h: what the parts of the host share; not for its users. */
+#ifndef PLUGIN_HOST_PARTS_H
+#define PLUGIN_HOST_PARTS_H
+
+#include "host.h"
+#include "plugin.h"
+
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { HOST_PATH_BYTES = 4096, HOST_NAME_BYTES = 64 };
+
+/* One version of a plugin, loaded in whichever way. */
+typedef struct version version;
+
+/* A call of a plugin. In the list of its plugin while it is under way, also after its caller has given up. */
+struct plugin_call {
+    hosted *plugin;
+    const void *request;
+    size_t request_bytes;
+    hosted_reply reply;
+    version *version;
+    uint64_t task_id; /* the caller's */
+    char task_name[32];
+    uint64_t runner_id; /* of the task that is in the plugin */
+    int64_t start_ns, deadline_ns;
+    struct plugin_call *next, **link;
+};
+
+/* The ways: in this process (loaded.c). Each returns 0, or a code with its error set. ETIMEDOUT, ECANCELED of open and close: it
+ * was left to itself and frees the version when it ends; else that is still there, and unload frees it in any case. */
+typedef struct backend {
+    /* Everything up to plugin_open. */
+    int (*load)(version **out, hosted *p, int64_t deadline_ns);
+    int (*open)(version *v, int64_t deadline_ns);
+    /* Fills call->reply; EFAULT: it is not to be called any more. */
+    int (*call)(version *v, struct plugin_call *call);
+    /* plugin_close: no call is under way. */
+    int (*close)(version *v, int64_t deadline_ns);
+    /* Without close: it was not opened, or has faulted. */
+    int (*unload)(version *v, int64_t deadline_ns);
+    bool call_waits; /* call returns at call->deadline_ns by itself */
+} backend;
+extern const backend backend_loaded;
+
+struct host {
+    host_options options;
+    const backend *backend;
+    pintle_mutex lock; /* of the list */
+    hosted *first, *last;
+    atomic_int left; /* of plugins' code, to itself; below 0 for a moment */
+};
+
+typedef enum hosted_state {
+    HOSTED_CLOSED,
+    HOSTED_CHANGES, /* calls wait or are refused */
+    HOSTED_SERVES
+} hosted_state;
+
+struct hosted {
+    host *host;
+    hosted *next;
+    char name[HOST_NAME_BYTES], path[HOST_PATH_BYTES];
+    pintle_mutex lock;   /* of what follows */
+    pintle_cond changed; /* the state, or the last call has left */
+    hosted_state state;
+    bool busy;    /* somebody loads, reloads or unloads it: one at a time */
+    bool faulted; /* calls are refused until a reload */
+    unsigned number;
+    version *version; /* in CHANGES it belongs to who is busy */
+    struct plugin_call *calls;
+};
+
+/* Sets the error again that was got before something else failed too; its code. */
+int error_again(const pintle_error *error);
+void host_log(hosted *p, int level, const char *format, ...) PINTLE_PRINTF(3, 4);
+/* The host's answer, in the calling task; PLUGIN_REFUSED without one. */
+int64_t host_ask(hosted *p, const void *question, size_t bytes, void *out_answer, size_t answer_bytes);
+/* Adds to a call's reply: 0 or an error of plugin.h. */
+int host_reply_add(struct plugin_call *call, const void *data, size_t bytes);
+
+/* Runs fn(arg) in a task of that name and waits for it until the deadline; fn's value, with its error. At the deadline
+ * (ETIMEDOUT; ECANCELED) fn is left to itself, *out_left is set, and when fn has ended drop(arg) runs there. ENOMEM, ELIMIT,
+ * ESTOPPED: fn was not run. With PINTLE_FOREVER, fn(arg) here. */
+int run_until(pintle_main_fn *fn, void *arg, pintle_fn *drop, const char *name, int64_t deadline_ns, bool *out_left);
+
+#endif

@@ -1,0 +1,523 @@
+/* test_plugin_host.c: examples/plugin-host, by its functions: plugins of a folder, calls, reloads under load, and each way to
+ * misbehave, one plugin for each (tests/plugins). Tasks note what they find wrong with EXPECT. */
+#include "api/dll_helpers.h"
+
+#include "files.h"
+#include "host.h"
+
+enum { REFUSED = -3, TOO_LARGE = -2 }; /* of plugin.h */
+
+static helper_gate gate;
+static _Atomic unsigned inside, asked_by_threads;
+static hosted *other; /* called, or unloaded, by what a plugin asks */
+static _Atomic int other_code;
+
+/* The path of a plugin of tests/plugins; the last few results stay valid. */
+static const char *plugin_path(const char *name) {
+    char file[64];
+    snprintf(file, sizeof file, "%s%s", name, DLL_SUFFIX);
+    return path_in(strcmp(name, "words") == 0 || strcmp(name, "greet") == 0 ? TEST_GOOD_PLUGINS : TEST_PLUGINS, file);
+}
+
+/* ---- The host ---- */
+
+static int64_t answer(void *out, size_t most, const char *text) {
+    size_t bytes = strlen(text);
+    if (bytes > most) return TOO_LARGE;
+    memcpy(out, text, bytes);
+    return (int64_t)bytes;
+}
+
+static int64_t on_ask(void *user, const char *asking, const void *question, size_t bytes, void *out, size_t most) {
+    char text[32];
+    hosted_reply reply;
+    (void)user;
+    snprintf(text, sizeof text, "%.*s", (int)bytes, (const char *)question);
+    if (strcmp(text, "name") == 0) return answer(out, most, "the test");
+    if (strcmp(text, "inside") == 0) return (int64_t)(atomic_fetch_add(&inside, 1) * 0);
+    if (strcmp(text, "thread") == 0) return (int64_t)(atomic_fetch_add(&asked_by_threads, 1) * 0);
+    if (strcmp(text, "panic") == 0) pintle_panic("'%s' asked for it", asking);
+    if (strcmp(text, "unload") == 0) {
+        atomic_store(&other_code, hosted_unload(other, PINTLE_FOREVER));
+        return 0;
+    }
+    if (strcmp(text, "call") == 0) {
+        atomic_store(&other_code, hosted_call(other, "one two", 7, &reply, PINTLE_FOREVER));
+        int64_t bytes_said = answer(out, most, reply.data != NULL ? reply.data : "");
+        hosted_reply_free(&reply);
+        return bytes_said;
+    }
+    return REFUSED;
+}
+
+static host *new_host(bool refuse) {
+    host *h = NULL;
+    host_options options = {.ask = on_ask, .refuse_while_changing = refuse};
+    atomic_store(&inside, 0);
+    atomic_store(&asked_by_threads, 0);
+    EXPECT(host_new(&h, &options) == 0);
+    return h;
+}
+
+static int64_t soon(void) { return pintle_after(PINTLE_S(20)); }
+
+static hosted *load_path(host *h, const char *path) {
+    hosted *p = NULL;
+    int code = hosted_load(&p, h, path, soon());
+    EXPECT(code == 0);
+    if (code != 0) {
+        pintle_error error;
+        pintle_error_get(&error);
+        printf("%s\n", error.text);
+    }
+    return p;
+}
+static hosted *load(host *h, const char *name) { return load_path(h, plugin_path(name)); }
+
+static int call(hosted *p, const char *request, const char *expected, int64_t deadline_ns) {
+    hosted_reply reply;
+    int code = hosted_call(p, request, strlen(request), &reply, deadline_ns);
+    if (code == 0) {
+        bool same = reply.value == 0 && reply.data != NULL && strcmp(reply.data, expected) == 0;
+        if (!same) printf("%d '%s', not '%s'\n", reply.value, (char *)reply.data, expected);
+        EXPECT(same);
+    }
+    hosted_reply_free(&reply);
+    return code;
+}
+static bool says(hosted *p, const char *request, const char *expected) {
+    return call(p, request, expected, PINTLE_FOREVER) == 0;
+}
+
+static void end(host *h) {
+    pintle_stats stats;
+    EXPECT(host_free(h, soon()) == 0);
+    pintle_stats_get(&stats);
+    EXPECT(stats.thunks == 0);
+}
+
+static bool fails(host *h, const char *path, int code, const char *word) {
+    char untouched;
+    hosted *p = (void *)&untouched;
+    int got = hosted_load(&p, h, path, soon());
+    if (got != code) printf("%s: %d, not %d\n", path, got, code);
+    return got == code && error_has(word) && error_has("'") && p == (void *)&untouched;
+}
+
+/* ---- What works ---- */
+
+static char order[256];
+static int load_each(void *arg, const char *path) {
+    hosted *p = load_path(arg, path);
+    if (p == NULL) return -1;
+    snprintf(order + strlen(order), sizeof order - strlen(order), "%s ", hosted_name(p));
+    return 0;
+}
+static int folder_main(void *arg) {
+    hosted_reply reply;
+    host *h = new_host(false);
+    (void)arg;
+    order[0] = '\0';
+    EXPECT(files_each_plugin(TEST_GOOD_PLUGINS, load_each, h) == 0);
+    EXPECT(strcmp(order, "greet words ") == 0);
+    EXPECT(files_each_plugin("relative", load_each, h) == PINTLE_EINVAL && error_has("'relative'"));
+    EXPECT(files_each_plugin(path_in(TEST_PLUGINS, "nowhere"), load_each, h) == PINTLE_ENOTFOUND &&
+           error_has("nowhere"));
+    hosted *greet = hosted_find(h, "greet"), *words = hosted_find(h, "words");
+    EXPECT(hosted_find(h, "none") == NULL);
+    EXPECT(says(greet, "you", "Hello you, from the test"));
+    EXPECT(says(words, "a b  c", "3 words, version 1"));
+    EXPECT(call(words, "", "0 words, version 1", soon()) == 0);
+    EXPECT(hosted_version(words) == 1);
+    EXPECT(fails(h, plugin_path("words"), PINTLE_EINVAL, "already"));
+    EXPECT(hosted_unload(words, soon()) == 0);
+    EXPECT(hosted_call(words, "a", 1, &reply, PINTLE_FOREVER) == PINTLE_ECLOSED && reply.data == NULL);
+    EXPECT(hosted_unload(words, soon()) == PINTLE_ECLOSED && hosted_reload(words, soon()) == PINTLE_ECLOSED);
+    EXPECT(load(h, "words") == words && says(words, "again", "1 words, version 1")); /* the same one */
+    end(h);
+    return 0;
+}
+CASE(plugins_of_a_folder_are_loaded_called_and_unloaded) { run_tasks(folder_main, 2); }
+
+static void call_its_own(void *arg) {
+    char text[64] = "", expected[64];
+    static _Atomic unsigned numbers;
+    unsigned words = atomic_fetch_add(&numbers, 1) % 20;
+    for (unsigned i = 0; i < words; i++) strcat(text, "w ");
+    snprintf(expected, sizeof expected, "%u words, version 1", words);
+    for (int i = 0; i < 10; i++) EXPECT(call(arg, text, expected, i % 2 ? soon() : PINTLE_FOREVER) == 0);
+}
+static int many_main(void *arg) {
+    static pintle_task *tasks[1000];
+    host *h = new_host(false);
+    hosted *p = load(h, "words");
+    (void)arg;
+    EXPECT(helper_spawn_all(tasks, 1000, call_its_own, p) == 0);
+    EXPECT(helper_join_all(tasks, 1000) == 0);
+    end(h);
+    return 0;
+}
+CASE(calls_of_1000_tasks_get_their_own_replies) { run_tasks(many_main, 2); }
+
+/* ---- Reloading ---- */
+
+static _Atomic unsigned let_go;
+static void visit(void *arg) {
+    char name[32];
+#if defined(_WIN32)
+    snprintf(name, sizeof name, "%llu", (unsigned long long)(uintptr_t)gate.event);
+#else
+    snprintf(name, sizeof name, "%d", gate.ends[0]);
+#endif
+    if (call(arg, name, "let go", PINTLE_FOREVER) == 0) atomic_fetch_add(&let_go, 1);
+}
+/* Tasks inside the plugin "blocks", until the gate opens. */
+static void visit_all(pintle_task **tasks, unsigned count, hosted *p) {
+    pintle_task_options options = {.name = "visitor"};
+    atomic_store(&let_go, 0);
+    atomic_store(&inside, 0);
+    helper_gate_init(&gate);
+    for (unsigned i = 0; i < count; i++) EXPECT(pintle_spawn_with(&tasks[i], visit, p, &options) == 0);
+    while (atomic_load(&inside) < count) pintle_yield();
+}
+
+static _Atomic int reload_code;
+static void reload(void *p) { atomic_store(&reload_code, hosted_reload(p, soon())); }
+static void call_fine(void *p) { EXPECT(says(p, "fine", "fine")); }
+static _Atomic bool answered;
+static void call_words_2(void *p) {
+    EXPECT(says(p, "a b", "2 words, version 2"));
+    atomic_store(&answered, true);
+}
+
+/* The file is another by then: version 2 of words under the old name. */
+static int drain_main(void *arg) {
+    char folder[HELPER_PATH_BYTES];
+    pintle_task *visitors[3], *reloader, *caller;
+    hosted_reply reply;
+    host *h = new_host(arg != NULL);
+    temporary_folder(folder);
+    const char *path = path_in(folder, "hot" DLL_SUFFIX);
+    EXPECT(copy_file(plugin_path("blocks"), path));
+    hosted *p = load_path(h, path);
+    EXPECT(copy_file(plugin_path("words_2"), path));
+    visit_all(visitors, 3, p);
+    EXPECT(pintle_spawn(&reloader, reload, p) == 0);
+    if (arg != NULL) { /* refused as soon as it drains */
+        int code;
+        while ((code = hosted_call(p, "fine", 4, &reply, PINTLE_FOREVER)) == 0) hosted_reply_free(&reply);
+        EXPECT(code == PINTLE_EBUSY && error_has("being changed"));
+    } else { /* would wait as soon as it drains */
+        while (hosted_call(p, "fine", 4, &reply, PINTLE_NOWAIT) != PINTLE_EAGAIN) hosted_reply_free(&reply);
+        EXPECT(pintle_spawn(&caller, call_words_2, p) == 0);
+    }
+    EXPECT(hosted_reload(p, soon()) == PINTLE_EBUSY && error_has("somebody else"));
+    EXPECT(hosted_version(p) == 1 && atomic_load(&let_go) == 0 && !atomic_load(&answered));
+    helper_gate_open(&gate);
+    EXPECT(helper_join_all(visitors, 3) == 0 && atomic_load(&let_go) == 3);
+    EXPECT(pintle_join(reloader, PINTLE_FOREVER) == 0 && atomic_load(&reload_code) == 0);
+    if (arg == NULL) EXPECT(pintle_join(caller, PINTLE_FOREVER) == 0);
+    EXPECT(hosted_version(p) == 2 && says(p, "x", "1 words, version 2"));
+    end(h);
+    helper_gate_destroy(&gate);
+    unlink(path);
+    EXPECT(rmdir(folder) == 0);
+    return 0;
+}
+static int drain_refusing_main(void *arg) {
+    (void)arg;
+    return drain_main(&gate);
+}
+CASE(reload_lets_old_calls_end_and_new_ones_wait) { run_tasks(drain_main, 2); }
+CASE(reload_lets_new_calls_wait_with_one_processor_too) { run_tasks(drain_main, 1); }
+CASE(reload_refuses_new_calls_where_that_is_asked_for) { run_tasks(drain_refusing_main, 2); }
+
+static int late_main(void *arg) {
+    char who[64];
+    pintle_task *visitors[2];
+    host *h = new_host(false);
+    hosted *p = load(h, "blocks");
+    (void)arg;
+    visit_all(visitors, 2, p);
+    snprintf(who, sizeof who, "task %llu 'visitor'", (unsigned long long)pintle_task_id(visitors[1]));
+    int code;
+    for (int64_t patience = PINTLE_MS(50);; patience *= 2) { /* until the load is faster than that */
+        code = hosted_reload(p, pintle_after(patience));
+        if (code != PINTLE_ETIMEDOUT) break;
+    }
+    EXPECT(code == PINTLE_EBUSY && error_has(who) && error_has("2 calls"));
+    while (host_left(h) > 0) pintle_sleep(PINTLE_MS(1)); /* no event tells it */
+    EXPECT(hosted_unload(p, pintle_after(PINTLE_MS(20))) == PINTLE_EBUSY && error_has(who));
+    EXPECT(host_free(h, pintle_after(PINTLE_MS(20))) == PINTLE_EBUSY && error_has(who));
+    EXPECT(hosted_version(p) == 1);
+    call_fine(p);
+    helper_gate_open(&gate);
+    EXPECT(helper_join_all(visitors, 2) == 0 && atomic_load(&let_go) == 2);
+    EXPECT(hosted_reload(p, soon()) == 0 && hosted_version(p) == 2);
+    end(h);
+    helper_gate_destroy(&gate);
+    return 0;
+}
+CASE(reload_at_its_deadline_names_who_is_inside_and_changes_nothing) { run_tasks(late_main, 2); }
+
+static int wrong_reload_main(void *arg) {
+    char folder[HELPER_PATH_BYTES];
+    host *h = new_host(false);
+    (void)arg;
+    temporary_folder(folder);
+    const char *path = path_in(folder, "hot" DLL_SUFFIX);
+    EXPECT(copy_file(plugin_path("words"), path));
+    hosted *p = load_path(h, path);
+    EXPECT(write_file(path, "no library", 10));
+    EXPECT(hosted_reload(p, soon()) == PINTLE_EINVAL && error_has(path));
+    EXPECT(says(p, "a", "1 words, version 1"));
+    unlink(path);
+    EXPECT(hosted_reload(p, soon()) == PINTLE_ENOTFOUND && error_has(path));
+    EXPECT(says(p, "a", "1 words, version 1"));
+    EXPECT(copy_file(plugin_path("fails_to_open"), path));
+    EXPECT(hosted_reload(p, soon()) == PINTLE_EOS && error_has("'hot'") && error_has("1234"));
+    EXPECT(says(p, "a", "1 words, version 1") && hosted_version(p) == 1);
+    EXPECT(copy_file(plugin_path("words_2"), path));
+    EXPECT(hosted_reload(p, soon()) == 0 && says(p, "a", "1 words, version 2") && hosted_version(p) == 2);
+    end(h);
+    unlink(path);
+    rmdir(folder);
+    return 0;
+}
+CASE(reload_of_a_file_that_cannot_serve_keeps_the_old_version) { run_tasks(wrong_reload_main, 2); }
+
+static _Atomic bool storm;
+static void call_on(void *p) {
+    while (atomic_load(&storm)) {
+        EXPECT(says(p, "a b", "2 words, version 1"));
+        pintle_yield();
+    }
+}
+static int storm_main(void *arg) {
+    enum { CALLERS = 50, RELOADS = 20 };
+    static pintle_task *tasks[CALLERS];
+    host *h = new_host(false);
+    hosted *p = load(h, "words");
+    (void)arg;
+    atomic_store(&storm, true);
+    EXPECT(helper_spawn_all(tasks, CALLERS, call_on, p) == 0);
+    for (int i = 0; i < RELOADS; i++) EXPECT(hosted_reload(p, soon()) == 0);
+    atomic_store(&storm, false);
+    EXPECT(helper_join_all(tasks, CALLERS) == 0);
+    EXPECT(hosted_version(p) == 1 + RELOADS);
+    end(h);
+    return 0;
+}
+CASE_TIMEOUT(reloads_under_load_lose_no_call, 60) { run_tasks(storm_main, 2); }
+
+/* ---- Plugins that misbehave ---- */
+
+static void block_for_ever(void *p) { call(p, "for ever", "", PINTLE_FOREVER); }
+static int blocked_main(void *arg) {
+    host *h = new_host(false);
+    hosted *p = load(h, "blocks"), *words = load(h, "words");
+    hosted_reply reply;
+    pintle_task_options options = {.name = "for ever"};
+    (void)arg;
+    for (int i = 0; i < 3; i++) EXPECT(pintle_spawn_with(NULL, block_for_ever, p, &options) == 0);
+    while (atomic_load(&inside) < 3) pintle_yield();
+    EXPECT(hosted_call(p, "for ever", 8, &reply, pintle_after(PINTLE_MS(20))) == PINTLE_ETIMEDOUT);
+    EXPECT(error_has("'blocks'") && reply.data == NULL);
+    call_fine(p); /* others go on, in the plugin too */
+    EXPECT(says(words, "a b", "2 words, version 1"));
+    EXPECT(hosted_unload(p, PINTLE_NOWAIT) == PINTLE_EBUSY && error_has("4 calls") && error_has("'for ever'"));
+    EXPECT(hosted_unload(words, soon()) == 0);
+    EXPECT(host_free(h, pintle_after(PINTLE_MS(5))) == PINTLE_EBUSY && error_has("'blocks'"));
+    return 0; /* the runtime leaves the four behind */
+}
+CASE(plugin_that_blocks_for_ever_stops_nobody_and_is_named) { run_tasks(blocked_main, 2); }
+CASE(plugin_that_blocks_for_ever_stops_nobody_with_one_processor) { run_tasks(blocked_main, 1); }
+
+static void faults_once(hosted *p, const char *kind, const char *word) {
+    hosted_reply reply;
+    EXPECT(says(p, "fine", "fine"));
+    int code = hosted_call(p, kind, strlen(kind), &reply, PINTLE_FOREVER);
+    if (code != PINTLE_EFAULT) printf("%s: %d\n", kind, code);
+    EXPECT(code == PINTLE_EFAULT && error_has(word));
+    EXPECT(reply.data == NULL);
+    EXPECT(hosted_call(p, "fine", 4, &reply, soon()) == PINTLE_EFAULT && error_has("out of service"));
+    EXPECT(hosted_reload(p, soon()) == 0);
+}
+static int faults_main(void *arg) {
+    host *h = new_host(false);
+    hosted *p = load(h, "faults"), *words = load(h, "words");
+    (void)arg;
+    faults_once(p, "write", "access violation");
+    faults_once(p, "divide", "division");
+    faults_once(p, "illegal", "illegal instruction");
+    faults_once(p, "overflow", "stack overflow");
+#if defined(_WIN32)
+    faults_once(p, "raise", "e0001234");
+#endif
+    EXPECT(says(p, "fine", "fine") && says(words, "a b", "2 words, version 1"));
+    hosted_reply reply;
+    EXPECT(hosted_call(p, "write", 5, &reply, soon()) == PINTLE_EFAULT && error_has("plugin_run"));
+    EXPECT(hosted_unload(p, soon()) == 0);
+    end(h);
+    return 0;
+}
+static void faults_task(void *arg) { *(int *)arg = faults_main(NULL); }
+static int faults_spawn_main(void *arg) { /* on a thread of the runtime's: the first one's stack may be without end */
+    pintle_task *task;
+    int result = 1;
+    (void)arg;
+    EXPECT(pintle_spawn(&task, faults_task, &result) == 0);
+    EXPECT(pintle_join(task, PINTLE_FOREVER) == 0);
+    return result;
+}
+CASE(plugin_that_faults_is_out_of_service_until_it_is_reloaded) { run_tasks(faults_spawn_main, 2); }
+
+static int panics_main(void *arg) {
+    host *h = new_host(false);
+    hosted *p = load(h, "panics");
+    hosted_reply reply;
+    pintle_stats stats;
+    (void)arg;
+    for (int i = 0; i < 100; i++) {
+        EXPECT(hosted_call(p, "panic", 5, &reply, i % 2 ? soon() : PINTLE_FOREVER) == PINTLE_EPANIC);
+        EXPECT(error_has("'panics' asked for it") && reply.data == NULL);
+        call_fine(p);
+    }
+    pintle_stats_get(&stats);
+    EXPECT(stats.calls_in_flight == 0);
+    other = p;
+    EXPECT(says(p, "unload", "what the call must not come back with, nor with this"));
+    EXPECT(atomic_load(&other_code) == PINTLE_EBUSY); /* from inside itself */
+    other = load(h, "words");
+    EXPECT(says(p, "call", "what the call must not come back with, nor with this"));
+    EXPECT(atomic_load(&other_code) == 0);
+    end(h);
+    return 0;
+}
+CASE(plugin_whose_question_panics_loses_the_call_only) { run_tasks(panics_main, 2); }
+
+static int threads_main(void *arg) {
+    host *h = new_host(false);
+    hosted *p = load(h, "starts_threads");
+    (void)arg;
+    EXPECT(says(p, "name", "8 the test"));
+    EXPECT(says(p, "panic", "-3 ")); /* on the plugin's thread there is no call to end */
+    EXPECT(says(p, "what?", "-3 "));
+    EXPECT(hosted_reload(p, soon()) == 0);
+    EXPECT(says(p, "name", "8 the test"));
+    EXPECT(hosted_unload(p, soon()) == 0);
+    EXPECT(atomic_load(&asked_by_threads) == 2 * 4 * 100);
+    end(h);
+    return 0;
+}
+CASE(plugin_whose_threads_call_back_is_answered) { run_tasks(threads_main, 2); }
+CASE(plugin_whose_threads_call_back_is_answered_with_one_processor) { run_tasks(threads_main, 1); }
+
+static int stuck_main(void *arg) {
+    char name[32];
+    hosted *p = NULL;
+    host *h = new_host(false);
+    hosted *words = load(h, "words");
+    (void)arg;
+    helper_gate_init(&gate);
+#if defined(_WIN32)
+    snprintf(name, sizeof name, "%llu", (unsigned long long)(uintptr_t)gate.event);
+#else
+    snprintf(name, sizeof name, "%d", gate.ends[0]);
+#endif
+    helper_set_environment("PINTLE_TEST_STUCK", name);
+    EXPECT(hosted_load(&p, h, plugin_path("stuck_start"), pintle_after(PINTLE_MS(50))) == PINTLE_ETIMEDOUT);
+    EXPECT(p == NULL && error_has("'stuck_start'") && error_has("start"));
+    EXPECT(host_left(h) == 1);
+    for (int i = 0; i < 100; i++) EXPECT(says(words, "a b", "2 words, version 1"));
+    EXPECT(host_free(h, PINTLE_NOWAIT) == PINTLE_EBUSY);
+    helper_gate_open(&gate);
+    while (host_left(h) > 0) pintle_sleep(PINTLE_MS(1)); /* no event tells it */
+    EXPECT(says(load(h, "stuck_start"), "", "started"));
+    end(h);
+    helper_gate_destroy(&gate);
+    return 0;
+}
+CASE(plugin_whose_start_blocks_is_left_to_itself) { run_tasks(stuck_main, 2); }
+
+static int stuck_for_ever_main(void *arg) {
+    hosted *p;
+    host *h = new_host(false);
+    hosted *words = load(h, "words");
+    (void)arg;
+    helper_set_environment("PINTLE_TEST_STUCK", "for ever");
+    if (hosted_load(&p, h, plugin_path("stuck_start"), pintle_after(PINTLE_MS(50))) != PINTLE_ETIMEDOUT) host_exit(90);
+    if (!says(words, "a b", "2 words, version 1") || host_left(h) != 1) host_exit(91);
+    printf("others go on\n");
+    fflush(stdout);
+    host_exit(7);
+}
+CHILD(stuck_for_ever) { exit(helper_run(stuck_for_ever_main, NULL, 2)); }
+CASE(host_ends_while_a_start_blocks_for_ever) {
+    char text[4096];
+    int status = child_run("stuck_for_ever", text, sizeof text);
+    ck_assert_msg(status == 7 && strstr(text, "others go on") != NULL, "%d %s", status, text);
+}
+
+static int refused_main(void *arg) {
+    char folder[HELPER_PATH_BYTES];
+    host *h = new_host(false);
+    (void)arg;
+    temporary_folder(folder);
+#if defined(_WIN32)
+    EXPECT(fails(h, plugin_path("fails_to_start"), PINTLE_EOS, "DllMain"));
+#else
+    EXPECT(fails(h, plugin_path("fails_to_start"), PINTLE_EOS, "1234"));
+#endif
+    EXPECT(fails(h, plugin_path("fails_to_open"), PINTLE_EOS, "1234"));
+    EXPECT(fails(h, plugin_path("other_interface"), PINTLE_ENOTSUP, "interface 2"));
+    EXPECT(fails(h, test_dll_path("plugin_a"), PINTLE_ENOTSUP, "'plugin_interface'"));
+    EXPECT(fails(h, "words" DLL_SUFFIX, PINTLE_EINVAL, "absolute"));
+    EXPECT(fails(h, plugin_path("nowhere"), PINTLE_ENOTFOUND, "nowhere"));
+    const char *path = path_in(folder, "needs_other" DLL_SUFFIX), *needed = path_in(folder, "dependency" DLL_SUFFIX);
+    EXPECT(copy_file(plugin_path("needs_other"), path));
+    EXPECT(fails(h, path, PINTLE_ENOTFOUND, "'dependency" DLL_SUFFIX "'"));
+    EXPECT(copy_file(test_dll_path("dependency"), needed));
+    hosted *p = load_path(h, path);
+    EXPECT(p != NULL && says(p, "", "answer 1"));
+    end(h);
+    unlink(path);
+    unlink(needed);
+    rmdir(folder);
+    return 0;
+}
+CASE(plugins_that_cannot_start_are_refused_by_name) { run_tasks(refused_main, 2); }
+
+/* A real one where there is one; else the head of one, which is all that is looked at. */
+static int of_32_bits_main(void *arg) {
+    host *h = new_host(false);
+    (void)arg;
+#if defined(TEST_DLL_32)
+    EXPECT(fails(h, TEST_DLL_32, PINTLE_EINVAL, "32-bit"));
+#elif !defined(_WIN32)
+    unsigned char head[512] = {127, 'E', 'L', 'F', 1, 1, 1, [16] = 3, [18] = 3, [20] = 1};
+    char folder[HELPER_PATH_BYTES];
+    temporary_folder(folder);
+    const char *path = path_in(folder, "of_32_bits" DLL_SUFFIX);
+    EXPECT(write_file(path, head, sizeof head));
+    EXPECT(fails(h, path, PINTLE_EINVAL, "32-bit"));
+    unlink(path);
+    rmdir(folder);
+#endif
+    end(h);
+    return 0;
+}
+CASE(plugin_of_32_bits_is_refused_as_such) { run_tasks(of_32_bits_main, 2); }
+
+static int often_main(void *arg) {
+    host *h = new_host(false);
+    (void)arg;
+    for (int i = 0; i < 50; i++) {
+        hosted *p = load(h, "words");
+        EXPECT(says(p, "a", "1 words, version 1"));
+        EXPECT(hosted_unload(p, soon()) == 0);
+    }
+    end(h);
+    return 0;
+}
+CASE(plugin_is_loaded_and_unloaded_often) { run_tasks(often_main, 2); }
