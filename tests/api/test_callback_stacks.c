@@ -103,13 +103,11 @@ static int fibers_main(void *arg) {
 }
 
 CASE(callback_from_a_stack_of_the_foreign_codes_own_returns_there) {
-#if !defined(PINTLE_SANITIZE) /* they are not told of these stacks */
     machine m = {.rounds = 100};
     ck_assert_int_eq(helper_run(fibers_main, &m, 2), 0);
     ck_assert_uint_eq(m.wrong, 0);
     ck_assert_uint_eq(m.callbacks, 200);
     ck_assert_uint_eq(m.nested, 200);
-#endif
 }
 
 /* ---- Ten at once ---- */
