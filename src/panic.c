@@ -176,15 +176,16 @@ void panic_init(struct panic *panic, const struct thread *thread, const struct p
     note_calls(panic, thread, task, sp);
 }
 
-/* Of pintle_protect, which stops whatever panic comes by. */
+/* Of pintle_protect, which stops whatever panic comes by, or scope_catch. */
 static bool is_protect(const struct scope *scope) {
     return scope->outer != NULL && scope->callback == scope->outer->callback;
 }
 
+/* Whether nobody will report the panic. */
 static bool is_protected(const struct pintle_task *task) {
     const struct scope *scope = task->scope;
     while (scope != NULL && !is_protect(scope)) scope = scope->outer;
-    return scope != NULL;
+    return scope != NULL && !scope->keeps;
 }
 
 static struct panic *panic_new(const struct thread *thread, struct pintle_task *task) {

@@ -210,14 +210,19 @@ bool scope_landed(struct scope *scope) {
     return true;
 }
 
+/* Runs fn in the scope, and then what is deferred there. The scope is still the innermost. */
+static inline void protect(struct scope *scope, struct pintle_task *task, pintle_fn *fn, void *arg) {
+    arch_protect(scope, fn, arg);
+    if (UNLIKELY(scope->deferred != NULL || nurseries_opened_in(task, scope))) scope_run_deferred(scope);
+}
+
 int pintle_protect(pintle_fn *fn, void *arg, pintle_panic_info *out) {
     struct thread *thread = task_only("pintle_protect");
     struct pintle_task *task = thread->task;
     struct scope scope;
     if (fn == NULL) panic("pintle_protect was given a NULL function");
     scope_begin(&scope, thread, task);
-    arch_protect(&scope, fn, arg);
-    if (UNLIKELY(scope.deferred != NULL || nurseries_opened_in(task, &scope))) scope_run_deferred(&scope);
+    protect(&scope, task, fn, arg);
     if (UNLIKELY(scope.exits)) {
         panic_free(scope.panic);
         scope.panic = NULL;
@@ -227,6 +232,23 @@ int pintle_protect(pintle_fn *fn, void *arg, pintle_panic_info *out) {
     if (LIKELY(scope.panic == NULL)) return 0;
     if (out != NULL) *out = scope.panic->info;
     panic_free(scope.panic);
+    return PINTLE_EPANIC;
+}
+
+int scope_catch(pintle_fn *fn, void *arg, struct panic **out_panic) {
+    struct thread *thread = thread_self();
+    struct pintle_task *task = thread->task;
+    struct scope scope;
+    scope_begin(&scope, thread, task);
+    scope.keeps = true;
+    protect(&scope, task, fn, arg);
+    task->scope = scope.outer;
+    *out_panic = scope.panic;
+    if (LIKELY(scope.panic == NULL && !scope.exits)) return 0;
+    if (scope.exits) {
+        panic_free(scope.panic);
+        *out_panic = NULL;
+    }
     return PINTLE_EPANIC;
 }
 

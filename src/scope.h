@@ -47,6 +47,7 @@ struct scope {
     struct panic *panic; /* that came by, while the deferred functions run */
     uint32_t pins_auto;
     bool exits; /* pintle_task_exit came by, and goes on whatever stops the panics of deferred functions */
+    bool keeps; /* a panic that it stops may be reported all the same: scope_catch */
 };
 
 /* The innermost scope of the calling task. */
@@ -55,6 +56,9 @@ struct scope *scope_innermost(struct pintle_task *task);
 bool scope_defer(pintle_fn *fn, void *arg);
 /* Runs what is deferred in the scope, the last first. A panic in one of them comes by the scope as well. */
 void scope_run_deferred(struct scope *scope);
+/* pintle_protect for the runtime's own code, by a task: PINTLE_EPANIC: *out_panic is the caller's, to pass on or to free; NULL:
+ * it was pintle_task_exit that came by, and it goes no further. */
+int scope_catch(pintle_fn *fn, void *arg, struct panic **out_panic);
 /* The callback's scope was unwound to: runs what is deferred there. True: the panic was stopped there; else it is still
  * scope->panic, and is to go on. */
 bool scope_landed(struct scope *scope);

@@ -28,12 +28,15 @@ PINTLE_API int pintle_call_blocking(int (*fn)(void *), void *arg);
 PINTLE_API int pintle_call_interruptible(int (*fn)(void *), void *arg);
 
 /* Effect: runs fn(arg) as a blocking foreign call and waits for it until the deadline: 0, and *out_value (NULL: not wanted)
- * is fn's value. After any other value the call goes on alone; when it ends, drop(arg) runs (NULL: nothing), in a task. So
- * arg belongs to the caller again after 0, and to the call after everything else but EINVAL, ENOMEM, ELIMIT and ESTOPPED
- * (the call was not made). At most 500 such calls, and no more than half of max_threads, are in flight at a time, abandoned ones
- * too; others wait for their turn, and if that does not come, are not made: drop(arg) runs before this returns. No scope waits for an abandoned call. Blocks: task. From: any.
+ * is fn's value. A task of its own makes the call: that is who callbacks of fn run as. EPANIC: one of them ended the call by a panic
+ * (whose text is in pintle_error_get), or by pintle_task_exit; fn did not return. After any other value the call goes on
+ * alone; when it ends, drop(arg) runs (NULL: nothing), in a task, and then a panic that it ended by is as that of a task which
+ * nobody joins. So arg belongs to the caller again after 0 and EPANIC, and to the call after everything else but EINVAL,
+ * ENOMEM, ELIMIT and ESTOPPED (the call was not made). At most 500 such calls, and no more than half of max_threads, are in flight
+ * at a time, abandoned ones too; others wait for their turn, and if that does not come, are not made: drop(arg) runs before
+ * this returns. No scope waits for an abandoned call. Blocks: task. From: any.
  * Errors: ETIMEDOUT (at once where there is no memory for the deadline's timer); EAGAIN (PINTLE_NOWAIT); ECANCELED; EINVAL
- * (a duration for a deadline); ENOMEM, ELIMIT, ESTOPPED. */
+ * (a duration for a deadline); EPANIC; ENOMEM, ELIMIT, ESTOPPED. */
 PINTLE_API int pintle_call_until(int (*fn)(void *), void *arg, pintle_fn *drop, int64_t deadline_ns, int *out_value);
 
 /* Effect: the code between the two may block; the processor is handed on, the code stays on the task's stack. No

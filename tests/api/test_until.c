@@ -87,6 +87,111 @@ CASE(call_until_that_ends_at_the_deadline_is_taken_or_dropped) {
     ck_assert_uint_eq(r.drops, r.abandoned);
 }
 
+/* ---- Calls whose callbacks end them: the caller is told, and the slots come back (four threads have two) ---- */
+
+enum { ENDS_ROUNDS = 20 };
+
+typedef struct ends {
+    helper_sem gate;
+    bool exits, waits;
+    atomic_uint drops, reports;
+    unsigned panics, named, exited, wrong, values, after;
+} ends;
+static void ends_task(void *arg) {
+    if (((ends *)arg)->exits) pintle_task_exit();
+    pintle_panic("nobody is called %s", "Nemo");
+}
+static int calls_back_and_ends(void *arg) {
+    ends *e = arg;
+    if (e->waits) helper_sem_wait(&e->gate);
+    pintle_callback(ends_task, e);
+    return 1; /* never */
+}
+static void ends_drop(void *arg) { atomic_fetch_add(&((ends *)arg)->drops, 1); }
+
+static void call_ends(ends *e) {
+    for (int i = 0; i < ENDS_ROUNDS; i++) {
+        int value = 7, code = pintle_call_until(calls_back_and_ends, e, ends_drop, PINTLE_FOREVER, &value);
+        pintle_error error;
+        pintle_error_get(&error);
+        e->values += value != 7;
+        if (code != PINTLE_EPANIC || error.code != PINTLE_EPANIC) {
+            e->wrong++;
+        } else if (e->exits) {
+            e->exited += strstr(error.text, "pintle_task_exit") != NULL;
+        } else {
+            e->panics++;
+            e->named += strstr(error.text, "nobody is called Nemo") != NULL;
+        }
+    }
+    int value = 0;
+    e->after += pintle_call_until(quick, e, ends_drop, PINTLE_FOREVER, &value) == 0 && value == 42;
+}
+static int ends_main(void *arg) {
+    ends *e = arg;
+    helper_thread thread;
+    call_ends(e);
+    e->exits = true;
+    call_ends(e);
+    e->exits = false; /* and for a thread that is no task's */
+    if (!helper_thread_start(&thread, (void (*)(void *))call_ends, e)) return 1;
+    helper_thread_join(&thread);
+    return 0;
+}
+
+CASE(call_until_that_a_callback_ends_gives_epanic_and_its_slot_back) {
+    ends e = {.exits = false};
+    pintle_options options = helper_processors(2);
+    options.max_threads = 4;
+    ck_assert_int_eq(pintle_run(ends_main, &e, &options), 0);
+    ck_assert_uint_eq(e.wrong, 0);
+    ck_assert_uint_eq(e.panics, 2 * ENDS_ROUNDS);
+    ck_assert_uint_eq(e.named, 2 * ENDS_ROUNDS);
+    ck_assert_uint_eq(e.exited, ENDS_ROUNDS);
+    ck_assert_uint_eq(e.values, 0);
+    ck_assert_uint_eq(e.after, 3);
+    ck_assert_uint_eq(e.drops, 0);
+}
+
+/* The same after they were given up: nobody is there to be told. */
+static void ends_report(void *user, int kind, const char *text) {
+    ends *e = user;
+    if (kind != PINTLE_REPORT_PANIC) return;
+    if (strstr(text, "nobody is called Nemo") != NULL && strstr(text, "calls_back_and_ends") != NULL) e->named++;
+    atomic_fetch_add(&e->reports, 1);
+}
+static void abandon_ends(void *arg) {
+    ends *e = arg;
+    e->waits = true;
+    for (int i = 0; i < ENDS_ROUNDS; i++) {
+        e->exits = i % 2 != 0;
+        if (pintle_call_until(calls_back_and_ends, e, ends_drop, pintle_after(PINTLE_MS(1)), NULL) != PINTLE_ETIMEDOUT)
+            e->wrong++;
+        helper_sem_post(&e->gate);
+        while (atomic_load(&e->drops) < (unsigned)i + 1 || atomic_load(&e->reports) < (unsigned)i / 2 + 1)
+            pintle_yield();
+    }
+    int value = 0;
+    e->after += pintle_call_until(quick, e, ends_drop, PINTLE_FOREVER, &value) == 0 && value == 42;
+}
+
+CASE(call_until_that_panics_after_it_was_given_up_drops_and_is_reported) {
+    ends e = {.exits = false};
+    pintle_options options = helper_processors(2);
+    helper_sem_init(&e.gate);
+    options.max_threads = 4;
+    options.on_report = ends_report;
+    options.user = &e;
+    ck_assert_int_eq(pintle_start(&options), 0);
+    ck_assert_int_eq(pintle_enter(abandon_ends, &e), 0);
+    ck_assert_int_eq(pintle_stop(PINTLE_FOREVER), 0);
+    ck_assert_uint_eq(e.wrong, 0);
+    ck_assert_uint_eq(e.drops, ENDS_ROUNDS);
+    ck_assert_uint_eq(e.reports, ENDS_ROUNDS / 2);
+    ck_assert_uint_eq(e.named, ENDS_ROUNDS / 2);
+    ck_assert_uint_eq(e.after, 1);
+}
+
 /* A function that blocks again and again is handed on at once: the monitor does not have to find it each time. */
 static int sleep_1ms(void *arg) {
 #ifdef _WIN32

@@ -66,6 +66,36 @@ CASE(panic_of_a_task_that_is_detached_after_ends_a_program_and_names_it) {
     ASSERT_PANICS("panic_of_task_detached_after", "the furnace is out", "stoker");
 }
 
+/* A call that was given up: nobody is told of its panic. */
+static void panic_in_call(void *arg) {
+    (void)arg;
+    pintle_panic("too late anyway");
+}
+static int waits_and_panics(void *arg) {
+    helper_sem_wait(arg);
+    return pintle_callback(panic_in_call, NULL);
+}
+static void dropped_before(void *arg) {
+    (void)arg;
+    printf("dropped\n");
+    fflush(stdout);
+}
+static int panic_until_main(void *arg) {
+    static helper_sem gate;
+    (void)arg;
+    helper_sem_init(&gate);
+    if (pintle_call_until(waits_and_panics, &gate, dropped_before, pintle_after(PINTLE_MS(1)), NULL) ==
+        PINTLE_ETIMEDOUT)
+        helper_sem_post(&gate);
+    pintle_sleep(PINTLE_S(10));
+    survived();
+    return 0;
+}
+CHILD(panic_of_call_given_up) { run_child(panic_until_main); }
+CASE(panic_of_a_call_that_was_given_up_drops_and_ends_a_program) {
+    ASSERT_PANICS("panic_of_call_given_up", "dropped", "too late anyway", "inside a call of", "waits_and_panics");
+}
+
 static int panic_detached_main(void *arg) {
     (void)arg;
     pintle_task_options options = {.size = sizeof options, .name = "stoker"};
