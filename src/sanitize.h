@@ -20,6 +20,8 @@ struct sanitize_context {
 /* The task has ended, or never began, and nobody runs on its stack. */
 void sanitize_stack_free(struct sanitize_context *context);
 #define SANITIZE_STACK_FREE(task) sanitize_stack_free(&(task)->sanitize)
+/* ThreadSanitizer: handles the signals that it keeps back. */
+void sanitize_signals(void);
 /* Fresh from the system. What lay at the same address before may have left red zones. */
 void sanitize_memory_fresh(const void *low, size_t bytes);
 #define SANITIZE_MEMORY_FRESH(low, bytes) sanitize_memory_fresh(low, bytes)

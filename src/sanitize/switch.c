@@ -61,6 +61,7 @@ static void go_to(struct sanitize_context *from, struct sanitize_context *to, co
     (void)low;
     (void)high;
     to->arrives = true;
+    sanitize_signals();
     if (to->fiber == NULL) to->fiber = __tsan_create_fiber(0);
     __tsan_switch_to_fiber(to->fiber, 0);
 }

@@ -7,15 +7,8 @@
 
 #include "support/pintle_test.h"
 
-/* To whichever thread the kernel chooses; but ThreadSanitizer holds back a signal that arrives in a system call which it does
- * not know to wait. */
-static void send_self(int number) {
-#if defined(PINTLE_SANITIZE_THREAD)
-    raise(number);
-#else
-    kill(getpid(), number);
-#endif
-}
+/* To whichever thread the kernel chooses. */
+static void send_self(int number) { kill(getpid(), number); }
 
 struct log {
     char text[4096];

@@ -32,15 +32,8 @@ static void (*handler_of(int number))(int) {
  * constant, and a task may have changed threads. */
 HELPER_NOINLINE int signal_self(void) { return pthread_kill(pthread_self(), SIGUSR1); }
 
-/* To the process: whatever thread the system picks takes it. ThreadSanitizer keeps a signal back until the thread that took it calls
- * one of the functions that it knows; one of ours that sleeps in a futex never does. So there it goes to the calling thread. */
-HELPER_NOINLINE int signal_process(int number) {
-#if defined(PINTLE_SANITIZE)
-    return pthread_kill(pthread_self(), number);
-#else
-    return kill(getpid(), number);
-#endif
-}
+/* To the process: whatever thread the system picks takes it. */
+static int signal_process(int number) { return kill(getpid(), number); }
 
 /* ---- What comes ---- */
 
