@@ -4,6 +4,7 @@
  *     test_KIND_MODULE CASE                    one case, in this process
  *     test_KIND_MODULE --child NAME LIMIT_S    the body of a death test, for child_run
  *
+ * PINTLE_TEST_PATIENCE=N in the environment multiplies the cases' limits: where a hang is to be told from a machine that is busy.
  * The status is 1 if a case failed or none was run, so that a misspelt name cannot pass. */
 #include <inttypes.h>
 #include <stdatomic.h>
@@ -29,11 +30,17 @@ void test_register_child(test_child *new_child) {
     children = new_child;
 }
 
+static unsigned limit_of(const test_case *c) {
+    const char *patience = getenv("PINTLE_TEST_PATIENCE");
+    int times = patience != NULL ? atoi(patience) : 1;
+    return c->limit_s * TEST_SLOWNESS * (times > 0 ? (unsigned)times : 1);
+}
+
 /* What Check calls for every case; the loop index is the case's place in the list. */
 static void run_case(int place) {
     const test_case *c = cases;
     while (place-- > 0) c = c->next;
-    running_limit_s = c->limit_s * TEST_SLOWNESS;
+    running_limit_s = limit_of(c);
     watchdog_arm(c->test.name, running_limit_s);
     c->body();
     watchdog_disarm();
@@ -47,7 +54,7 @@ static int run_cases(const char *only) {
         if (only != NULL && strcmp(c->test.name, only) != 0) continue;
         c->test.fn = run_case;
         TCase *check_case = tcase_create(c->test.name);
-        tcase_set_timeout(check_case, c->limit_s * TEST_SLOWNESS + 5); /* behind the watchdog, which says more */
+        tcase_set_timeout(check_case, limit_of(c) + 5); /* behind the watchdog, which says more */
         tcase_add_loop_test(check_case, &c->test, place, place + 1);
         suite_add_tcase(suite, check_case);
     }
