@@ -25,6 +25,16 @@ void sanitize_signals(void);
 /* Fresh from the system. What lay at the same address before may have left red zones. */
 void sanitize_memory_fresh(const void *low, size_t bytes);
 #define SANITIZE_MEMORY_FRESH(low, bytes) sanitize_memory_fresh(low, bytes)
+/* Where ThreadSanitizer is told of the order that foreign code may make; tests leave places out (tests/tsan). */
+enum {
+    SANITIZE_CALL_RELEASE = 1,
+    SANITIZE_CALL_ACQUIRE = 2,
+    SANITIZE_CALLBACK_ACQUIRE = 4,
+    SANITIZE_CALLBACK_RELEASE = 8,
+    SANITIZE_IN_PLACE_ACQUIRE = 16, /* in place, or on a thread of others */
+    SANITIZE_IN_PLACE_RELEASE = 32
+};
+extern uint32_t sanitize_omitted;
 #else
 #define SANITIZE_CONTEXT
 #define SANITIZE_STACK_FREE(task) ((void)(task))

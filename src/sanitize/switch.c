@@ -52,9 +52,14 @@ void sanitize_task_main(struct pintle_task *task);
 
 extern void __tsan_func_exit(void);
 
+uint32_t sanitize_omitted;
 static char foreign_order;
-static void order_release(void) { __tsan_release(&foreign_order); }
-static void order_acquire(void) { __tsan_acquire(&foreign_order); }
+static void order_release(uint32_t where) {
+    if ((sanitize_omitted & where) == 0) __tsan_release(&foreign_order);
+}
+static void order_acquire(uint32_t where) {
+    if ((sanitize_omitted & where) == 0) __tsan_acquire(&foreign_order);
+}
 
 static void go_to(struct sanitize_context *from, struct sanitize_context *to, const void *low, const void *high) {
     (void)from;
@@ -98,8 +103,8 @@ static void arrive(struct sanitize_context *self) {
 }
 static void thread_begins(struct sanitize_context *self) { self->fake_stack = NULL; }
 static void frame_left(void) {}
-static void order_release(void) {}
-static void order_acquire(void) {}
+static void order_release(uint32_t where) { (void)where; }
+static void order_acquire(uint32_t where) { (void)where; }
 /* Frames that were left behind have their red zones still. */
 static void stack_clean(const void *low, const void *high) {
     __asan_unpoison_memory_region(low, (size_t)((const char *)high - (const char *)low));
@@ -209,11 +214,11 @@ static int run_on_thread(void *arg) {
 int arch_call_on_thread(int (*fn)(void *), void *arg, struct thread *thread) {
     struct on_thread call = {fn, arg, thread, thread->task};
     int value;
-    order_release();
+    order_release(SANITIZE_CALL_RELEASE);
     go_to_call(&call.task->sanitize, &thread->sanitize, thread->stack_limit, thread->stack_base);
     value = arch_call_on_thread_bare(run_on_thread, &call, thread);
     arrive(&call.task->sanitize);
-    order_acquire();
+    order_acquire(SANITIZE_CALL_ACQUIRE);
     return value;
 }
 
@@ -260,9 +265,9 @@ uintptr_t sanitize_callback_run(struct callback *callback) {
     struct thread *thread = callback_thread(callback);
     bool open = thread->task->pending == NULL && atomic_load_acquire(&callback->thunk->state) == THUNK_OPEN;
     uintptr_t result;
-    order_acquire();
+    order_acquire(SANITIZE_CALLBACK_ACQUIRE);
     result = open ? run_open(callback) : callback_refused(callback);
-    order_release();
+    order_release(SANITIZE_CALLBACK_RELEASE);
     go_to_call(&thread->task->sanitize, &thread->sanitize, thread->stack_limit, thread->stack_base);
     arrive(&thread->sanitize);
     return result;
@@ -270,9 +275,9 @@ uintptr_t sanitize_callback_run(struct callback *callback) {
 
 uintptr_t sanitize_callback_elsewhere(struct callback *callback) {
     uintptr_t result;
-    order_acquire();
+    order_acquire(SANITIZE_IN_PLACE_ACQUIRE);
     result = callback_elsewhere(callback);
-    order_release();
+    order_release(SANITIZE_IN_PLACE_RELEASE);
     return result;
 }
 
