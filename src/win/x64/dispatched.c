@@ -22,17 +22,32 @@
 
 enum { HOME = 32, FRAMES_MOST = 1000 };
 
-/* What must be returned from; 0: not loaded. */
-struct dispatchers {
-    DWORD64 user32;
-    const RUNTIME_FUNCTION *kernel;
-};
+/* Where KiUserCallbackDispatcher is, for good: ntdll is never unloaded. Two threads may find it at once. */
+static const RUNTIME_FUNCTION *kernel_dispatcher(void) {
+    static _Atomic(const RUNTIME_FUNCTION *) found;
+    const RUNTIME_FUNCTION *function = atomic_load_relaxed(&found);
+    if (UNLIKELY(function == NULL)) {
+        DWORD64 image;
+        void *code = (void *)(uintptr_t)GetProcAddress(GetModuleHandleW(L"ntdll.dll"), "KiUserCallbackDispatcher");
+        function = RtlLookupFunctionEntry((DWORD64)(uintptr_t)code, &image, NULL);
+        atomic_store_relaxed(&found, function);
+    }
+    return function;
+}
 
-static struct dispatchers find_dispatchers(void) {
-    DWORD64 image;
-    void *kernel = (void *)(uintptr_t)GetProcAddress(GetModuleHandleW(L"ntdll.dll"), "KiUserCallbackDispatcher");
-    return (struct dispatchers){(DWORD64)(uintptr_t)GetModuleHandleW(L"user32.dll"),
-                                RtlLookupFunctionEntry((DWORD64)(uintptr_t)kernel, &image, NULL)};
+static const char *image_at(DWORD64 image, DWORD rva) { return (const char *)(uintptr_t)(image + rva); }
+
+/* The image that has the code, which is running, so it is loaded: asked for its own name. GetModuleHandle would be asked for
+ * a DLL that most programs have not loaded, and may look for files then: 50 us in Wine. */
+static bool is_of_user32(DWORD64 code) {
+    void *base;
+    if (RtlPcToFileHeader((void *)(uintptr_t)code, &base) == NULL) return false; /* made at run time */
+    DWORD64 image = (DWORD64)(uintptr_t)base;
+    const IMAGE_DOS_HEADER *dos = base;
+    const IMAGE_NT_HEADERS *header = (const void *)image_at(image, (DWORD)dos->e_lfanew);
+    const IMAGE_DATA_DIRECTORY *entry = &header->OptionalHeader.DataDirectory[IMAGE_DIRECTORY_ENTRY_EXPORT];
+    const IMAGE_EXPORT_DIRECTORY *exports = (const void *)image_at(image, entry->VirtualAddress);
+    return entry->Size != 0 && _stricmp(image_at(image, exports->Name), "user32.dll") == 0;
 }
 
 static CONTEXT context_at_entry(const struct callback *callback) {
@@ -52,8 +67,9 @@ static CONTEXT context_at_entry(const struct callback *callback) {
 }
 
 bool arch_is_dispatched(const struct callback *callback) {
-    struct dispatchers dispatchers = find_dispatchers();
+    const RUNTIME_FUNCTION *kernel = kernel_dispatcher();
     CONTEXT context = context_at_entry(callback);
+    DWORD64 looked_at = 0;
     DWORD64 low = (DWORD64)(uintptr_t)callback, high = (DWORD64)(uintptr_t)callback->stack_top;
     for (int i = 0; i < FRAMES_MOST && context.Rip != 0 && context.Rsp > low && context.Rsp < high; i++) {
         DWORD64 image, establisher, before = context.Rsp;
@@ -64,7 +80,8 @@ bool arch_is_dispatched(const struct callback *callback) {
             context.Rsp += 8;
             continue;
         }
-        if (image == dispatchers.user32 || function == dispatchers.kernel) return true;
+        if (function == kernel || (image != looked_at && is_of_user32(context.Rip))) return true;
+        looked_at = image;
         RtlVirtualUnwind(UNW_FLAG_NHANDLER, image, context.Rip, function, &context, &data, &establisher, NULL);
         if (context.Rsp <= before) return false;
     }
