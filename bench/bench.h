@@ -11,7 +11,8 @@ struct plan {
     unsigned processors;
 };
 
-/* Runs in a task that is not the main one, which waits for it. Fills out_ns[plan->slices]. */
+/* Runs in a task that is not the main one, which waits for it; those of rows_cost.c on the program's first thread, without a
+ * runtime. Fills out_ns[plan->slices]. */
 typedef void bench_row_fn(const struct plan *plan, double *out_ns);
 
 struct bench_row {
@@ -26,6 +27,8 @@ extern const struct bench_row bench_rows_task[];     /* rows_task.c */
 extern const struct bench_row bench_rows_block[];    /* rows_block.c */
 extern const struct bench_row bench_rows_chan[];     /* rows_chan.c */
 extern const struct bench_row bench_rows_timer[];    /* rows_timer.c */
+extern const struct bench_row bench_rows_scale[];    /* rows_scale.c */
+extern const struct bench_row bench_rows_cost[];     /* rows_cost.c */
 extern const struct bench_row bench_rows_platform[]; /* rows_win.c, rows_posix.c */
 
 /* A foreign call that sleeps, as a program would make it: pintle_call on POSIX, pintle_syscall of Sleep on Windows. */
@@ -34,6 +37,12 @@ void bench_block(unsigned milliseconds);
 void bench_call_back(void *code);
 /* Runs fn(arg) on a new thread of the system, and waits for its end. */
 void bench_on_new_thread(void (*fn)(void *), void *arg);
+/* A thread of the system's, beside the runtime; a pause of the calling one. */
+void *bench_thread_start(void (*fn)(void *), void *arg);
+void bench_thread_join(void *thread);
+void bench_pause_thread(unsigned seconds);
+/* How often the other threads of this process gave up a CPU until now: each time, something had woken them. */
+double bench_wakeups(void);
 /* The memory that this process has now. */
 unsigned long long bench_resident_bytes(void);
 

@@ -11,9 +11,9 @@
 #include "bench.h"
 #include "pintle.h"
 
-static const struct bench_row *const tables[] = {bench_rows_call,    bench_rows_callback, bench_rows_task,
-                                                 bench_rows_block,   bench_rows_chan,     bench_rows_timer,
-                                                 bench_rows_platform};
+static const struct bench_row *const tables[] = {bench_rows_call,  bench_rows_callback, bench_rows_task,
+                                                 bench_rows_block, bench_rows_chan,     bench_rows_timer,
+                                                 bench_rows_scale, bench_rows_cost,     bench_rows_platform};
 
 struct job {
     const struct bench_row *row;
@@ -72,6 +72,13 @@ static int main_task(void *arg) {
     bench_must(pintle_join(task, PINTLE_FOREVER), "pintle_join");
     if (((struct job *)arg)->stats) print_stats();
     return 0;
+}
+
+static bool starts_runtime(const struct bench_row *wanted) {
+    for (const struct bench_row *row = bench_rows_cost; row->name != NULL; row++) {
+        if (row == wanted) return true;
+    }
+    return false;
 }
 
 static const struct bench_row *find_row(const char *name) {
@@ -142,7 +149,10 @@ int main(int argc, char **argv) {
     job.samples = bench_alloc(job.plan.slices * sizeof *job.samples);
 
     pintle_options runtime = {.size = sizeof runtime, .processors = job.plan.processors};
-    bench_must(pintle_run(main_task, &job, &runtime), "pintle_run");
+    if (starts_runtime(job.row))
+        run_row(&job);
+    else
+        bench_must(pintle_run(main_task, &job, &runtime), "pintle_run");
 
     printf("{\"name\":\"%s\",\"processors\":%u,\"samples\":[", job.row->name, job.plan.processors);
     for (unsigned i = 0; i < job.plan.slices; i++) printf("%s%.3f", i == 0 ? "" : ",", job.samples[i]);

@@ -85,6 +85,23 @@ void bench_on_new_thread(void (*fn)(void *), void *arg) {
     pintle_call_blocking(make_thread, &start);
 }
 
+void *bench_thread_start(void (*fn)(void *), void *arg) {
+    static struct start start;
+    start = (struct start){fn, arg};
+    HANDLE thread = CreateThread(NULL, 0, on_thread, &start, 0, NULL);
+    if (thread == NULL) bench_fail(PINTLE_EOS, "CreateThread");
+    return thread;
+}
+
+void bench_thread_join(void *thread) {
+    WaitForSingleObject(thread, INFINITE);
+    CloseHandle(thread);
+}
+
+void bench_pause_thread(unsigned seconds) { Sleep(1000 * seconds); }
+
+double bench_wakeups(void) { bench_fail(PINTLE_ENOTSUP, "wake-ups are counted on Linux only"); }
+
 unsigned long long bench_resident_bytes(void) {
     PROCESS_MEMORY_COUNTERS counters = {.cb = sizeof counters};
     if (!K32GetProcessMemoryInfo(GetCurrentProcess(), &counters, sizeof counters))

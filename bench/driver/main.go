@@ -8,6 +8,7 @@ package main
 import (
 	"flag"
 	"fmt"
+	"hash/fnv"
 	"os"
 	"runtime"
 	"strings"
@@ -17,11 +18,14 @@ import (
 type settings struct {
 	places            places
 	results, document string
+	plots             string
 	quick, list       bool
+	check             bool
 	rounds            int
 	only              map[string]bool
 	platform          string
 	cpus              []int
+	peers             []peer // beside Go
 }
 
 func main() {
@@ -33,14 +37,18 @@ func main() {
 
 func parse() (settings, error) {
 	var s settings
-	var only string
+	var only, against string
 	flag.StringVar(&s.places.native, "native", "build/native/bench", "`folder` of the Linux programs")
 	flag.StringVar(&s.places.mingw, "mingw", "build/mingw64/bench", "`folder` of the Windows programs")
 	flag.StringVar(&s.places.wineRun, "wine-run", "cmake/wine-run", "`program` that runs Windows programs")
 	flag.StringVar(&s.results, "results", "bench/results", "`folder` to write to")
 	flag.StringVar(&s.document, "document", "docs/performance.md", "`file` whose table a complete run replaces")
+	flag.StringVar(&s.plots, "plots", "docs/plots", "`folder` of the plots that a complete run replaces")
+	flag.StringVar(&s.places.peers, "peers", "build/peers", "`folder` of the other libraries' programs")
 	flag.BoolVar(&s.quick, "quick", false, "few rounds, small batches")
-	flag.StringVar(&only, "only", "", "`names` of rows, with commas between; default: all")
+	flag.BoolVar(&s.check, "check", false, "compare the ratios with those that are kept, and fail if one was lost; write nothing")
+	flag.StringVar(&against, "against", "", "`names` of libraries besides Go, with commas between, or all")
+	flag.StringVar(&only, "only", "", "`names` of rows or groups, with commas between; default: all")
 	flag.StringVar(&s.platform, "platform", "", "linux or wine; default: both")
 	flag.IntVar(&s.rounds, "rounds", 0, "`number` of rounds; default: 9, quick 3")
 	flag.BoolVar(&s.list, "list", false, "show the rows, and end")
@@ -67,6 +75,9 @@ func parse() (settings, error) {
 		}
 	}
 	var err error
+	if s.peers, err = peersNamed(against); err != nil {
+		return s, err
+	}
 	s.cpus, err = allowedCPUs()
 	return s, err
 }
@@ -76,9 +87,9 @@ func (s settings) chosen() ([]row, error) {
 	var chosen []row
 	found := map[string]bool{}
 	for _, r := range rows {
-		if (s.platform == "" || s.platform == r.platform) && (s.only == nil || s.only[r.name]) {
+		if (s.platform == "" || s.platform == r.platform) && (s.only == nil || s.only[r.name] || s.only[r.group]) {
 			chosen = append(chosen, r)
-			found[r.name] = true
+			found[r.name], found[r.group] = true, true
 		}
 	}
 	for name := range s.only {
@@ -89,7 +100,7 @@ func (s settings) chosen() ([]row, error) {
 					names = append(names, r.name)
 				}
 			}
-			return nil, fmt.Errorf("no row '%s' on this platform; there are: %s", name, strings.Join(unique(names), " "))
+			return nil, fmt.Errorf("no row or group '%s' on this platform; there are: scale cost %s", name, strings.Join(unique(names), " "))
 		}
 	}
 	return chosen, nil
@@ -120,6 +131,10 @@ func (s settings) measureRow(r row, progress func(round int)) (result, error) {
 	if processors < len(cpus) {
 		cpus = cpus[:processors]
 	}
+	rounds := s.rounds
+	if r.mostRounds != 0 && rounds > r.mostRounds {
+		rounds = r.mostRounds
+	}
 	type turn struct {
 		side    side
 		program string
@@ -132,7 +147,14 @@ func (s settings) measureRow(r row, progress func(round int)) (result, error) {
 	for _, other := range r.against {
 		turns = append(turns, turn{side: s.places.side(r.platform, false), program: other.name})
 	}
-	for round := 0; round < s.rounds; round++ {
+	var libraries []peer
+	for _, library := range s.peers {
+		if library.has(r) {
+			libraries = append(libraries, library)
+			turns = append(turns, turn{side: library.side(s.places), program: r.program()})
+		}
+	}
+	for round := 0; round < rounds; round++ {
 		progress(round)
 		for i := range turns {
 			t := &turns[(i+round)%len(turns)]
@@ -143,16 +165,23 @@ func (s settings) measureRow(r row, progress func(round int)) (result, error) {
 			t.series = append(t.series, samples)
 		}
 	}
-	var peer series
-	var others []series
+	var goSeries series
+	var others, theirs []series
 	for i, t := range turns[1:] {
-		if r.peer && i == 0 {
-			peer = t.series
-		} else {
+		switch {
+		case r.peer && i == 0:
+			goSeries = t.series
+		case i >= len(turns)-1-len(libraries):
+			theirs = append(theirs, t.series)
+		default:
 			others = append(others, t.series)
 		}
 	}
-	return newResult(r, turns[0].series, peer, others, iterations, processors), nil
+	measured := newResult(r, turns[0].series, goSeries, others, iterations, processors)
+	for i, library := range libraries {
+		measured.addPeer(library, theirs[i])
+	}
+	return measured, nil
 }
 
 // name says which part of all rows this run measures; empty: all, in full.
@@ -163,7 +192,17 @@ func (s settings) name() string {
 			parts = append(parts, r.name)
 		}
 	}
+	for _, group := range []string{groupScale, groupCost} {
+		if s.only[group] {
+			parts = append(parts, group)
+		}
+	}
 	parts = unique(parts)
+	if most := 4; len(parts) > most { // a file's name has an end
+		sum := fnv.New32a()
+		sum.Write([]byte(strings.Join(parts, ",")))
+		parts = append(parts[:most-1], fmt.Sprintf("and-%d-more-%08x", len(parts)-most+1, sum.Sum32()))
+	}
 	if s.platform != "" {
 		parts = append(parts, s.platform)
 	}
@@ -189,10 +228,21 @@ func start() error {
 		return nil
 	}
 	progress := newProgress()
+	if s.check {
+		return s.checkAll(progress, chosen)
+	}
 	var warnings []string
+	for _, library := range s.peers {
+		if missing := library.missing(s.places); missing != "" {
+			warnings = append(warnings, missing)
+			progress.say("WARNING: " + missing)
+		}
+	}
+	s.peers = present(s.peers, s.places)
 	if busy := busyBefore(); busy > 0.1 {
-		warnings = append(warnings, fmt.Sprintf("others used %.0f %% of the CPUs before the start", 100*busy))
-		progress.say("WARNING: " + warnings[0] + "; figures will be high and noisy")
+		warning := fmt.Sprintf("others used %.0f %% of the CPUs before the start", 100*busy)
+		warnings = append(warnings, warning)
+		progress.say("WARNING: " + warning + "; figures will be high and noisy")
 	}
 	for _, r := range chosen {
 		if r.platform == wine {
@@ -261,6 +311,13 @@ func (s settings) write(progress *progress, name string, results []result, misse
 		name = "all"
 	}
 	section := s.section(results, misses, warnings, begun)
+	if complete {
+		images, err := plot(s.plots, results)
+		if err != nil {
+			return err
+		}
+		section += images
+	}
 	jsonPath, tablePath := s.results+"/"+name+".json", s.results+"/"+name+".md"
 	if err := writeJSON(jsonPath, results); err != nil {
 		return err
@@ -279,8 +336,23 @@ func (s settings) write(progress *progress, name string, results []result, misse
 
 func (s settings) section(results []result, misses, warnings []string, begun time.Time) string {
 	var text strings.Builder
-	fmt.Fprintf(&text, "\n%s: %s, %d CPUs; %s; %d rounds.\n\n%s", begun.Format("2006-01-02"), processorName(), len(s.cpus),
-		strings.Replace(runtime.Version(), "go", "Go ", 1), s.rounds, table(results))
+	fmt.Fprintf(&text, "\n%s: %s, %d CPUs; %s; %d rounds.\n", begun.Format("2006-01-02"), processorName(), len(s.cpus),
+		strings.Replace(runtime.Version(), "go", "Go ", 1), s.rounds)
+	for _, group := range groups {
+		var members []result
+		for _, r := range results {
+			if r.group == group.name {
+				members = append(members, r)
+			}
+		}
+		if len(members) > 0 {
+			fmt.Fprintf(&text, "%s\n%s", group.heading, table(members))
+		}
+	}
+	text.WriteString(peersTable(results))
+	if len(results) > 0 {
+		text.WriteString(sizes(s.places))
+	}
 	for _, list := range []struct {
 		title string
 		lines []string

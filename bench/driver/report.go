@@ -32,8 +32,11 @@ type result struct {
 	OursWorst  *float64     `json:"ours_worst,omitempty"`
 	GoP99      *float64     `json:"go_p99,omitempty"`
 	GoWorst    *float64     `json:"go_worst,omitempty"`
+	Peers      []peerResult `json:"peers,omitempty"`
+	Group      string       `json:"group,omitempty"`
 	what       string
 	floor      float64
+	group      string
 }
 
 // A comparison is with another row of ours.
@@ -55,7 +58,7 @@ func number(value float64) *float64 {
 func newResult(r row, ours, peer series, others []series, operations, processors int) result {
 	out := result{Name: r.name, Platform: r.platform, Unit: r.unitName(), OursMin: ours.min(), OursMedian: ours.median(),
 		Target: number(r.target), Processors: processors, Operations: operations, Rounds: len(ours),
-		OursSpread: ours.spread(), Bound: number(r.bound), what: r.what, floor: r.floor}
+		OursSpread: ours.spread(), Bound: number(r.bound), Group: r.group, what: r.what, floor: r.floor, group: r.group}
 	if peer != nil {
 		out.GoMin, out.GoMedian = number(peer.min()), number(peer.median())
 		out.Ratio, out.RatioMin = number(peer.median()/ours.median()), number(peer.min()/ours.min())

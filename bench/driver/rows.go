@@ -4,6 +4,7 @@ package main
 type row struct {
 	name     string // of performance.md and of JSON; the program's row, unless run says otherwise
 	platform string // linux or wine
+	group    string // "": the table of targets; else scale.go's
 	what     string
 	run      string // the row that both programs are asked for; empty: name
 	peer     bool   // Go's side has it too
@@ -11,6 +12,7 @@ type row struct {
 	slices, warmup, iterations int
 	processors                 int // 0: all
 	quick                      int // iterations under --quick; 0: the same
+	mostRounds                 int // of rows that take long; 0: as many as asked for
 
 	target float64 // ratio to Go wanted; 0: none
 	floor  float64 // ratio that must hold already, before the target; 0: none

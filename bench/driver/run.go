@@ -22,6 +22,7 @@ type side struct {
 // places says where the programs are.
 type places struct {
 	native, mingw string // folders
+	peers         string // folder
 	wineRun       string // runs a Windows program
 }
 
@@ -131,6 +132,9 @@ func (s series) median() float64 { return median(s.medians()) }
 func (s series) spread() float64 {
 	medians := s.medians()
 	sort.Float64s(medians)
+	if median(medians) == 0 {
+		return 0
+	}
 	return (medians[len(medians)-1] - medians[0]) / median(medians)
 }
 

@@ -15,6 +15,12 @@ import (
 func init() {
 	rows["call"] = call
 	rows["call_parallel"] = callParallel
+	rows["crowd_call"] = func(p plan) []float64 {
+		return onEachProcessor(p, func(iterations int, arrive func()) {
+			arrive()
+			callTimes(iterations)
+		})
+	}
 }
 
 func callTimes(iterations int) {
