@@ -19,6 +19,8 @@
 
 enum { DEFAULT_MAX_THREADS = 10000, SPARES = 1, MOST_WANTED = 256 };
 #define WANTED_NS INT64_C(5000000000)
+#define FIRST_BACK_OFF_NS INT64_C(1000000)
+#define MOST_BACK_OFF_NS INT64_C(100000000)
 
 uint32_t threads_most(void) { return sched.options.max_threads != 0 ? sched.options.max_threads : DEFAULT_MAX_THREADS; }
 
@@ -217,18 +219,21 @@ void attached_count_end(void) {
     os_wake_word_all(&maker.ended);
 }
 
-/* A spare that came back late meets the work that it was wanted for. */
+/* A spare that came back late meets the work that it was wanted for. With none there it is still wanted; but the maker does not
+ * ask itself, or it would never sleep where threads are refused or max_threads is reached. */
 static void dispatch(void) {
     for (;;) {
         struct thread *thread = NULL;
         struct processor *processor = NULL;
         lock_acquire(&sched.lock);
         sched.thread_wanted = false;
-        if (atomic_load_relaxed(&sched.idle_count) != 0 && sched_has_work()) {
+        if (sched_phase() != PHASE_EXITING && atomic_load_relaxed(&sched.idle_count) != 0 && sched_has_work()) {
             processor = idle_take_locked(NULL, &thread);
-            if (thread == NULL && (thread = spare_take_locked()) == NULL) {
+            if (thread == NULL && sched.spares != NULL) thread = spare_take_locked();
+            if (thread == NULL) {
                 idle_put_locked(processor, NULL);
                 processor = NULL;
+                sched.thread_wanted = true;
             }
         }
         lock_release(&sched.lock);
@@ -280,27 +285,32 @@ static enum make_result make_one(void) {
 }
 
 static void maker_main(void *arg) {
-    int64_t back_off_ns = 1000000;
+    int64_t back_off_ns = FIRST_BACK_OFF_NS, retry_ns = 0; /* INT64_MAX: when asked; 0: at once */
     (void)arg;
     for (;;) {
-        enum make_result made;
         atomic_store_seq_cst(&maker.word, 0); /* then look: who asks afterwards sets it again */
         join_ended();
         dispatch();
         learn_demand();
-        made = make_one();
+        if (retry_ns == INT64_MAX || retry_ns <= os_now_ns()) {
+            switch (make_one()) {
+            case MAKE_ENOUGH: retry_ns = INT64_MAX; break;
+            case MAKE_DONE:
+                back_off_ns = FIRST_BACK_OFF_NS;
+                retry_ns = 0; /* more may be wanted */
+                break;
+            case MAKE_REFUSED:
+                retry_ns = os_now_ns() + back_off_ns; /* however often it is asked meanwhile */
+                if (back_off_ns < MOST_BACK_OFF_NS) back_off_ns *= 2;
+            }
+        }
         if (!maker.has_warned && atomic_load_relaxed(&sched.waits_for_thread) != 0) {
             maker.has_warned = true;
             report_warning("max_threads = %u is reached: tasks wait for a thread", threads_most());
         }
         if (atomic_load_acquire((_Atomic bool *)&maker.stops)) break;
-        if (made == MAKE_DONE) {
-            back_off_ns = 1000000;
-        } else if (made == MAKE_REFUSED) {
-            os_wait_word(&maker.word, 0, os_now_ns() + back_off_ns);
-            if (back_off_ns < 100000000) back_off_ns *= 2;
-        } else {
-            while (atomic_load_acquire(&maker.word) == 0) os_wait_word(&maker.word, 0, INT64_MAX);
+        while (atomic_load_acquire(&maker.word) == 0 && (retry_ns == INT64_MAX || os_now_ns() < retry_ns)) {
+            os_wait_word(&maker.word, 0, retry_ns);
         }
     }
     join_ended();

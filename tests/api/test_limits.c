@@ -116,6 +116,54 @@ CASE(max_threads_1_is_one_beside_the_caller_of_run) {
     blocked_destroy(&b);
 }
 
+/* All threads are in calls, and a processor is idle beside tasks that wait: whoever would make a thread sleeps until one comes
+ * back. What the process uses meanwhile is the monitor's rounds. */
+static int64_t cpu_ns(void) {
+#if defined(_WIN32)
+    FILETIME created, ended, kernel, user;
+    GetProcessTimes(GetCurrentProcess(), &created, &ended, &kernel, &user);
+    return 100 * ((int64_t)kernel.dwLowDateTime + (int64_t)user.dwLowDateTime); /* of a process that is seconds old */
+#else
+    struct timespec used;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &used);
+    return (int64_t)used.tv_sec * 1000000000 + used.tv_nsec;
+#endif
+}
+static void away_task(void *arg) {
+    blocked *b = arg;
+    pintle_blocking_begin();
+    blocked_call(b);
+    pintle_blocking_end();
+    atomic_fetch_add(&b->done, 1);
+}
+static void uses_no_cpu_while_threads_are_missing(const pintle_options *options) {
+    blocked b;
+    pintle_task *tasks[8];
+    int64_t used_ns, began_ns, took_ns;
+    blocked_init(&b);
+    ck_assert_int_eq(pintle_start(options), 0);
+    ck_assert_uint_eq(helper_spawn_all(tasks, 8, away_task, &b), 0);
+    for (int i = 0; i < 2; i++) helper_sem_wait(&b.inside);
+    used_ns = cpu_ns();
+    began_ns = pintle_now();
+    pintle_sleep(PINTLE_MS(500)); /* a thread's, which is none of the runtime's */
+    used_ns = cpu_ns() - used_ns;
+    took_ns = pintle_now() - began_ns;
+    helper_gate_open(&b.gate);
+    ck_assert_uint_eq(helper_join_all(tasks, 8), 0);
+    ck_assert_uint_eq(b.done, 8);
+    ck_assert_int_eq(pintle_stop(PINTLE_FOREVER), 0);
+    blocked_destroy(&b);
+    ck_assert_msg(used_ns < took_ns / 4, "%lld of %lld ns", (long long)used_ns, (long long)took_ns);
+}
+CASE(nobody_spins_while_max_threads_is_reached) {
+    pintle_options options = helper_processors(2);
+    options.max_threads = 2;
+    options.on_report = keep_report;
+    options.user = &(reports){.warnings = 0};
+    uses_no_cpu_while_threads_are_missing(&options);
+}
+
 /* A pinned task has its thread: it needs no spare one to get on. */
 typedef struct pinned_waiter {
     blocked others;
@@ -284,6 +332,34 @@ CASE(threads_refused_later_make_tasks_wait_and_lose_none) {
     ck_assert_uint_eq(helper_join_all(tasks, 10), 0);
     ck_assert_int_eq(pintle_stop(PINTLE_FOREVER), 0);
     blocked_destroy(&b);
+}
+
+/* The maker tries again after 1, 2, 4 … 100 ms, however often it is asked; the monitor asks all the time. */
+CASE(threads_refused_are_not_tried_again_and_again) {
+    if (!can_refuse) return;
+    pintle_stats before, after;
+    pintle_options options = helper_processors(2);
+    options.on_report = keep_report;
+    options.user = &(reports){.warnings = 0};
+    ck_assert_int_eq(pintle_start(&options), 0);
+    blocked b;
+    pintle_task *tasks[10];
+    blocked_init(&b);
+    fail_plan(FAIL_THREAD, 1, UINT64_MAX);
+    ck_assert_uint_eq(helper_spawn_all(tasks, 10, blocked_task, &b), 0);
+    ck_assert(waits_at_least(6, threads_refused)); /* 32 ms from now to the next */
+    int64_t began_ns = pintle_now();
+    pintle_stats_get(&before);
+    pintle_sleep(PINTLE_MS(500));
+    pintle_stats_get(&after);
+    uint64_t most = (uint64_t)((pintle_now() - began_ns) / PINTLE_MS(32)) + 2;
+    fail_plan(0, 0, 0);
+    helper_gate_open(&b.gate);
+    ck_assert_uint_eq(helper_join_all(tasks, 10), 0);
+    ck_assert_int_eq(pintle_stop(PINTLE_FOREVER), 0);
+    blocked_destroy(&b);
+    ck_assert_uint_ge(after.threads_refused, before.threads_refused + 1);
+    ck_assert_uint_le(after.threads_refused - before.threads_refused, most);
 }
 
 /* ---- Memory ---- */
