@@ -6,7 +6,7 @@ enum { ENOUGH = 10000 / TEST_SLOWNESS }; /* kicks: each goes by Wine's server */
 #else
 enum { ENOUGH = 100000 / TEST_SLOWNESS };
 #endif
-enum { MEMBERS = 4, ROUNDS_MOST = ENOUGH * 20, LEAST = ENOUGH / 20 };
+enum { MEMBERS = 4, ROUNDS_MOST = ENOUGH * 20, LEAST = ENOUGH / 200 };
 
 /* Calls of some µs, alternately one that may be interrupted and one that must not be: a wait in the system that an interrupt
  * would end early. The task is cancelled all the time. */
