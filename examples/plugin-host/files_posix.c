@@ -14,6 +14,8 @@ const char files_ending[] = ".so";
 
 void host_exit(int status) { _exit(status); }
 
+bool files_is_absolute(const char *path) { return path[0] == '/'; }
+
 static int is_plugin(const struct dirent *entry) {
     const char *dot = strrchr(entry->d_name, '.');
     return dot != NULL && dot != entry->d_name && strcmp(dot, files_ending) == 0;
@@ -38,7 +40,7 @@ static int folder_read(void *arg) {
 int files_each_plugin(const char *folder, int (*each)(void *arg, const char *path), void *arg) {
     struct folder f = {.path = folder};
     int code = 0;
-    if (folder[0] != '/') return pintle_error_set(PINTLE_EINVAL, 0, "'%s' is not an absolute path", folder);
+    if (!files_is_absolute(folder)) return pintle_error_set(PINTLE_EINVAL, 0, "'%s' is not an absolute path", folder);
     pintle_call(folder_read, &f);
     if (f.count < 0)
         return pintle_error_set(f.error == EACCES ? PINTLE_EACCES : PINTLE_ENOTFOUND, f.error,

@@ -20,7 +20,7 @@ void host_exit(int status) {
 
 static int in_order(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
 
-static bool is_absolute(const char *path) {
+bool files_is_absolute(const char *path) {
     return (path[0] == '\\' && path[1] == '\\') ||
            (path[0] != '\0' && path[1] == ':' && (path[2] == '\\' || path[2] == '/'));
 }
@@ -65,7 +65,7 @@ static int folder_read(void *arg) {
 
 int files_each_plugin(const char *folder, int (*each)(void *arg, const char *path), void *arg) {
     char path[4096];
-    if (!is_absolute(folder)) return pintle_error_set(PINTLE_EINVAL, 0, "'%s' is not an absolute path", folder);
+    if (!files_is_absolute(folder)) return pintle_error_set(PINTLE_EINVAL, 0, "'%s' is not an absolute path", folder);
     struct folder *f = calloc(1, sizeof *f);
     if (f == NULL) return pintle_error_set(PINTLE_ENOMEM, 0, "no memory for the names in '%s'", folder);
     int code = 0;

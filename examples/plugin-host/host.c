@@ -3,6 +3,7 @@
  * A plugin serves, changes or is closed. Who loads, reloads or unloads it is `busy`, alone; while it changes no call is in
  * the plugin, and its version belongs to who is busy. Calls are in the plugin's list while they are in the plugin; the last
  * that leaves wakes who drains. */
+#include "files.h"
 #include "host_parts.h"
 
 /* ---- The host ---- */
@@ -377,6 +378,7 @@ int hosted_load(hosted **out, host *h, const char *path, int64_t deadline_ns) {
     char name[HOST_NAME_BYTES];
     hosted *p;
     version *v = NULL;
+    if (!files_is_absolute(path)) return pintle_error_set(PINTLE_EINVAL, 0, "'%s' is not an absolute path", path);
     if (!name_of(path, name)) return pintle_error_set(PINTLE_EINVAL, 0, "'%s' is no path of a plugin", path);
     int code = claim(&p, h, name, path);
     if (code != 0) return code;

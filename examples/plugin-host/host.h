@@ -3,7 +3,8 @@
  *
  *   plugin.h    the interface, for plugins      host.c       states of a plugin, calls, reload, unload: both ways
  *   loaded.c    in this process: DLL, thunks    until.c      code that may block for ever, with a deadline
- *   files.h     folders; what differs between systems is in files_win.c and files_posix.c
+ *   files.h     the plugins of a folder             allow.h      a list of what may be loaded, by SHA-256
+ * What differs between systems is in files that end in _win.c and _posix.c.
  *
  * Text is UTF-8, deadlines are pintle_now()'s, errors are Pintle's codes with a text for pintle_error_get. All functions
  * are for tasks. */
@@ -24,6 +25,9 @@ typedef struct host_options {
     /* Plugins and the host itself tell. NULL: nobody hears it. */
     void (*log)(void *user, const char *plugin, int level, const char *text);
     void *user;
+    /* The absolute path of a list in sha256sum's format: only what it lists is loaded, plugins and what is beside them. NULL:
+     * everything may be. Kept as it is until host_free. */
+    const char *allow_list;
     size_t reply_most_bytes;    /* of one call; 0: 16 MB */
     bool refuse_while_changing; /* calls that come during a reload get EBUSY; otherwise they wait for its end */
 } host_options;
@@ -42,7 +46,7 @@ PINTLE_NORETURN void host_exit(int status);
 /* Loads the plugin at an absolute path, as a private copy: its file can be replaced at once. Its name is the file's without
  * folder and ending. What it needs is looked for beside it and in the system's folders only. A plugin whose start blocks
  * is left to itself at the deadline, and unloaded when it has ended: but see host_left. After an error *out is left alone.
- * Errors: those of pintle_dll_open, naming the plugin; ENOTSUP (another interface, or an export is missing); EINVAL (a plugin of
+ * Errors: those of pintle_dll_open, naming the plugin; EACCES (the allow-list); ENOTSUP (another interface, or an export is missing); EINVAL (a plugin of
  * that name is there); EOS (plugin_open failed: os_code has its value), ETIMEDOUT, ECANCELED, EFAULT, EPANIC. */
 int hosted_load(hosted **out, host *h, const char *path, int64_t deadline_ns);
 /* The plugin of that name, also an unloaded one; NULL. */

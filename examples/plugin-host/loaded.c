@@ -2,11 +2,13 @@
  *
  * Everything of the plugin's that may block for ever is run by run_until; then whoever began it must not touch the
  * version again: loaded_drop frees it when that has ended. */
+#include "allow.h"
 #include "host_parts.h"
 
 typedef struct loaded {
     hosted *plugin;
     char path[HOST_PATH_BYTES];
+    allowed *allowed; /* NULL: there is no allow-list */
     pintle_dll *dll;
     pintle_proc *interface, *open, *run, *close;
     pintle_thunk *log, *reply, *ask;
@@ -115,10 +117,25 @@ static int find(const loaded *v, const char *name, pintle_proc **out) {
                             name);
 }
 
+/* A checked copy is private already. */
+static int open_dll(loaded *v) {
+    const char *list = v->plugin->host->options.allow_list;
+    if (list == NULL) return pintle_dll_open(&v->dll, v->path, PINTLE_DLL_PRIVATE_COPY | PINTLE_DLL_FAULTS_PANIC);
+    int code = allowed_open(&v->allowed, v->path, list);
+    if (code != 0) return code;
+    code = pintle_dll_open(&v->dll, v->allowed->path, PINTLE_DLL_FAULTS_PANIC);
+    allowed_loaded(v->allowed);
+    if (code == 0) return 0;
+    pintle_error error;
+    pintle_error_get(&error);
+    return pintle_error_set(error.code, error.os_code, "plugin '%s', of which only what is listed may be loaded: %.*s",
+                            v->path, (int)sizeof error.text / 2, error.text);
+}
+
 static int load(void *arg) {
     loaded *v = arg;
     int made_for = 0;
-    int code = pintle_dll_open(&v->dll, v->path, PINTLE_DLL_PRIVATE_COPY | PINTLE_DLL_FAULTS_PANIC);
+    int code = open_dll(v);
     if (code == 0) code = find(v, "plugin_interface", &v->interface);
     if (code == 0) code = find(v, "plugin_open", &v->open);
     if (code == 0) code = find(v, "plugin_run", &v->run);
@@ -155,7 +172,9 @@ static int unload(void *arg) {
     if (v->log != NULL) pintle_thunk_retire(v->log);
     if (v->reply != NULL) pintle_thunk_retire(v->reply);
     if (v->ask != NULL) pintle_thunk_retire(v->ask);
-    return v->dll == NULL ? 0 : pintle_dll_close(v->dll, PINTLE_FOREVER);
+    int code = v->dll == NULL ? 0 : pintle_dll_close(v->dll, PINTLE_FOREVER);
+    allowed_close(v->allowed);
+    return code;
 }
 
 /* What was left to itself has ended: whatever it is, the rest follows. */

@@ -1,10 +1,12 @@
 /* test_plugin_host.c: examples/plugin-host, by its functions: plugins of a folder, calls, reloads under load, and each way to
  * misbehave, one plugin for each (tests/plugins). Tasks note what they find wrong with EXPECT. */
-#include "api/dll_helpers.h"
+#include "api/decoy_helpers.h"
 
+#include "allow.h"
 #include "files.h"
 #include "host.h"
 
+#define NEEDED "needed" DLL_SUFFIX
 enum { REFUSED = -3, TOO_LARGE = -2 }; /* of plugin.h */
 
 static helper_gate gate;
@@ -50,9 +52,11 @@ static int64_t on_ask(void *user, const char *asking, const void *question, size
     return REFUSED;
 }
 
+static const char *allow_list; /* of new_host */
+
 static host *new_host(bool refuse) {
     host *h = NULL;
-    host_options options = {.ask = on_ask, .refuse_while_changing = refuse};
+    host_options options = {.ask = on_ask, .refuse_while_changing = refuse, .allow_list = allow_list};
     atomic_store(&inside, 0);
     atomic_store(&asked_by_threads, 0);
     EXPECT(host_new(&h, &options) == 0);
@@ -474,10 +478,10 @@ static int refused_main(void *arg) {
     EXPECT(fails(h, test_dll_path("plugin_a"), PINTLE_ENOTSUP, "'plugin_interface'"));
     EXPECT(fails(h, "words" DLL_SUFFIX, PINTLE_EINVAL, "absolute"));
     EXPECT(fails(h, plugin_path("nowhere"), PINTLE_ENOTFOUND, "nowhere"));
-    const char *path = path_in(folder, "needs_other" DLL_SUFFIX), *needed = path_in(folder, "dependency" DLL_SUFFIX);
+    const char *path = path_in(folder, "needs_other" DLL_SUFFIX), *needed = path_in(folder, NEEDED);
     EXPECT(copy_file(plugin_path("needs_other"), path));
-    EXPECT(fails(h, path, PINTLE_ENOTFOUND, "'dependency" DLL_SUFFIX "'"));
-    EXPECT(copy_file(test_dll_path("dependency"), needed));
+    EXPECT(fails(h, path, PINTLE_ENOTFOUND, "'" NEEDED "'"));
+    EXPECT(copy_file(plugin_path("needed"), needed));
     hosted *p = load_path(h, path);
     EXPECT(p != NULL && says(p, "", "answer 1"));
     end(h);
@@ -521,3 +525,140 @@ static int often_main(void *arg) {
     return 0;
 }
 CASE(plugin_is_loaded_and_unloaded_often) { run_tasks(often_main, 2); }
+
+/* ---- What may be loaded ---- */
+
+/* By the host: no decoy, wherever it lies, with and without what is needed beside the plugin. */
+static int decoy_main(void *folder) {
+    host *h = new_host(false);
+    const char *path = path_in(folder, "needs_other" DLL_SUFFIX), *needed = path_in(folder, NEEDED);
+    EXPECT(copy_file(plugin_path("needs_other"), path));
+    EXPECT(fails(h, path, PINTLE_ENOTFOUND, "'" NEEDED "'"));
+    EXPECT(copy_file(plugin_path("needed"), needed));
+    hosted *p = load_path(h, path);
+    EXPECT(p != NULL && says(p, "", "answer 1"));
+    EXPECT(p != NULL && hosted_reload(p, soon()) == 0 && says(p, "", "answer 1"));
+    EXPECT(fails(h, NEEDED, PINTLE_EINVAL, "absolute")); /* though the current folder has one of that name */
+    EXPECT(fails(h, "." SLASH NEEDED, PINTLE_EINVAL, "absolute"));
+    end(h);
+    unlink(path);
+    unlink(needed);
+    return 0;
+}
+CASE(decoys_in_current_folder_path_and_program_folder_are_not_loaded) {
+    char folder[HELPER_PATH_BYTES];
+    temporary_folder(folder);
+    scene_set(NEEDED);
+    int status = helper_run(decoy_main, folder, 2);
+    bool loaded = decoy_was_loaded();
+    scene_clear();
+    rmdir(folder);
+    assert_nothing_wrong();
+    ck_assert_int_eq(status, 0);
+    ck_assert(!loaded);
+}
+
+static void hex_of(const char *path, char out_hex[65]) {
+    unsigned char digest[SHA256_BYTES] = {0};
+    held file = 0;
+    EXPECT(allow_hold(&file, path) == 0 && allow_hash(file, digest) == 0);
+    allow_release(file);
+    for (int i = 0; i < SHA256_BYTES; i++) snprintf(out_hex + 2 * i, 3, "%02x", digest[i]);
+}
+
+/* A list with these two files' hashes and names; either may be NULL. */
+static void write_list(const char *list, const char *format, const char *one, const char *two) {
+    char text[512] = "", hex[65];
+    const char *paths[] = {one, two};
+    for (int i = 0; i < 2; i++) {
+        if (paths[i] == NULL) continue;
+        hex_of(paths[i], hex);
+        snprintf(text + strlen(text), sizeof text - strlen(text), format, hex, strrchr(paths[i], SLASH[0]) + 1);
+    }
+    EXPECT(write_file(list, text, strlen(text)));
+}
+
+static int allow_main(void *folder) {
+    char hex[65];
+    char path[HELPER_PATH_BYTES], needed[HELPER_PATH_BYTES], list[HELPER_PATH_BYTES];
+    snprintf(path, sizeof path, "%s", path_in(folder, "needs_other" DLL_SUFFIX));
+    snprintf(needed, sizeof needed, "%s", path_in(folder, NEEDED));
+    snprintf(list, sizeof list, "%s", path_in(folder, "plugins.sha256"));
+    allow_list = list;
+    host *h = new_host(false);
+    EXPECT(copy_file(plugin_path("needs_other"), path) && copy_file(plugin_path("needed"), needed));
+
+    EXPECT(write_file(list, "abc", 3)); /* FIPS 180-4's text */
+    hex_of(list, hex);
+    EXPECT(strcmp(hex, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad") == 0);
+    EXPECT(fails(h, path, PINTLE_EINVAL, "line 1 of"));
+    unlink(list);
+    EXPECT(fails(h, path, PINTLE_ENOTFOUND, "plugins.sha256"));
+    write_list(list, "%s  %s\n", NULL, needed);
+    EXPECT(fails(h, path, PINTLE_EACCES, "does not list it"));
+    write_list(list, "%s  %s\n", path, NULL); /* it lies there, but must not be loaded */
+    EXPECT(fails(h, path, PINTLE_ENOTFOUND, "'" NEEDED "'"));
+    EXPECT(write_file(list, "x", 1));
+    write_list(list, "%s  ../%s\n", path, needed);
+    EXPECT(fails(h, path, PINTLE_EINVAL, "line 1 of"));
+    write_list(list, "%s *%s\r\n\r\n", path,
+               needed); /* as sha256sum writes binary files, and editors the ends of lines */
+    hosted *p = load_path(h, path);
+    EXPECT(p != NULL && says(p, "", "answer 1"));
+    EXPECT(hosted_reload(p, soon()) == 0 && says(p, "", "answer 1"));
+    EXPECT(hosted_unload(p, soon()) == 0); /* on Windows else what is needed stays in the process, by its name */
+
+    EXPECT(copy_file(test_dll_path("decoy"), needed)); /* another, under a listed name */
+    EXPECT(fails(h, path, PINTLE_EACCES, NEEDED));
+    EXPECT(copy_file(plugin_path("needed"), needed) && copy_file(plugin_path("words"), path));
+    EXPECT(fails(h, path, PINTLE_EACCES, "needs_other"));
+    end(h);
+    allow_list = NULL;
+    unlink(path);
+    unlink(needed);
+    unlink(list);
+    return 0;
+}
+CASE(only_what_the_list_allows_is_loaded) {
+    char folder[HELPER_PATH_BYTES];
+    temporary_folder(folder);
+    int status = helper_run(allow_main, folder, 2);
+    ck_assert(!decoy_was_loaded());
+    ck_assert_int_eq(rmdir(folder), 0);
+    assert_nothing_wrong();
+    ck_assert_int_eq(status, 0);
+}
+
+/* What was checked cannot be exchanged before it is loaded: not at all on Windows; elsewhere its folder is ours alone. */
+static int held_main(void *folder) {
+    char hex[65], again[65];
+    unsigned char digest[SHA256_BYTES];
+    held file;
+    const char *path = path_in(folder, "held");
+    (void)folder;
+    EXPECT(write_file(path, "abc", 3));
+    hex_of(path, hex);
+    EXPECT(allow_hold(&file, path) == 0);
+#if defined(_WIN32)
+    EXPECT(!write_file(path, "abd", 3) && unlink(path) != 0);
+#else
+    struct stat status;
+    EXPECT(unlink(path) == 0 && write_file(path, "abd", 3)); /* another file: what is held is as it was */
+    EXPECT(allow_make_folder(again, sizeof again) == 0 && stat(again, &status) == 0 && (status.st_mode & 077) == 0);
+    allow_remove_folder(again);
+#endif
+    EXPECT(allow_hash(file, digest) == 0);
+    for (int i = 0; i < SHA256_BYTES; i++) snprintf(again + 2 * i, 3, "%02x", digest[i]);
+    EXPECT(strcmp(hex, again) == 0);
+    allow_release(file);
+    EXPECT(unlink(path) == 0);
+    return 0;
+}
+CASE(what_was_checked_cannot_be_exchanged) {
+    char folder[HELPER_PATH_BYTES];
+    temporary_folder(folder);
+    int status = helper_run(held_main, folder, 2);
+    rmdir(folder);
+    assert_nothing_wrong();
+    ck_assert_int_eq(status, 0);
+}

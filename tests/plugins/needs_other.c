@@ -1,4 +1,4 @@
-/* needs_other.c: a plugin that needs another library, dependency (tests/dll/dependency.c). */
+/* needs_other.c: a plugin that needs another library, needed (tests/dll/dependency.c). */
 #include "tiny.h"
 
 #if defined(_WIN32)
