@@ -18,7 +18,7 @@
  * Where the poller's deadlines are coarse, a thread that keeps timers is not the owner.
  *
  * Threads: any. Locks: sched.lock; making the poller: its own (leaf). Order: as said.
- * Tests: tests/posix/test_wait_fd.c, tests/posix/test_io.c, tests/posix/test_io_failure.c. */
+ * Tests: tests/posix/test_wait_fd.c, tests/api/test_io.c, tests/posix/test_io_failure.c. */
 #include "io_poll.h"
 
 #include "error.h"
@@ -69,6 +69,7 @@ void poll_unuse(uint32_t epoch) { add(epoch, UINT64_MAX); }
 void poll_shutdown(void) {
     if (!atomic_load_acquire(&poller.is_made)) return;
     watch_stop();
+    io_drain();
     lock_acquire(&making);
     atomic_store_relaxed(&poller.is_made, false);
     atomic_store_relaxed(&poller.registered, (uint64_t)(poll_epoch() + 1) << 32);

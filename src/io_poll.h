@@ -1,5 +1,5 @@
 /* io_poll.h: who waits in the poller (os.h), when, and what becomes of what it tells. The protocol POLL: io_poll.c.
- * Threads: any, unless said. Tests: tests/posix/test_wait_fd.c, tests/posix/test_io.c, tests/posix/test_io_failure.c. */
+ * Threads: any, unless said. Tests: tests/posix/test_wait_fd.c, tests/api/test_io.c, tests/posix/test_io_failure.c. */
 #ifndef PINTLE_SRC_IO_POLL_H
 #define PINTLE_SRC_IO_POLL_H
 
@@ -31,10 +31,12 @@ void poll_unuse(uint32_t epoch);
 static inline uint32_t poll_epoch(void) { return (uint32_t)(atomic_load_relaxed(&poller.registered) >> 32); }
 /* The calling task is about to wait for what the poller tells, and its thread cannot be the one that waits there. */
 void poll_call_for(const struct thread *thread);
-/* Implemented above: what was seen. Without guards. watch_stop: the poller is about to end. */
+/* Implemented above: what was seen. Without guards. watch_stop, io_drain: the poller is about to end; what tasks still have under
+ * way there ends now, if the system writes to their memory. */
 void io_ready(const os_ready *ready);
 void watch_ready(const os_ready *ready);
 void watch_stop(void);
+void io_drain(void);
 void io_stop(void); /* after the poller's end */
 
 /* ---- For the scheduler ---- */

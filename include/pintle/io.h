@@ -33,7 +33,7 @@ PINTLE_API int pintle_wait_handle(void *handle, int64_t deadline_ns);
 /* ---- What we own -------------------------------------------------------------------------------------------
  * Sockets, pipes and files whose reads and writes park the task. Of one pintle_io one task may read and another write at the
  * same time, and several may do the same: what each gets is whole, in no order that is promised. After a deadline or a cancel
- * nothing is left under way, and the buffer is the caller's again. On Windows not in this version: each is ENOTSUP. */
+ * nothing is left under way, and the buffer is the caller's again; what had been read or written by then is told, not lost. */
 typedef struct pintle_io pintle_io;
 
 enum {
@@ -46,14 +46,18 @@ enum {
 enum { PINTLE_IO_ADDRESS_BYTES = 128 };
 
 /* Effect: opens a file. Reads and writes go on from where the last ended. Its reads and writes are foreign calls: what the
- * system has in memory is fast, a slow disk keeps a thread and no processor. Deadlines do not interrupt them.
+ * system has in memory is fast, a slow disk keeps a thread and no processor. Deadlines do not interrupt them. The path is UTF-8;
+ * on Windows \\.\pipe\name is a named pipe's client end, whose reads and writes park.
  * Blocks: task. From: any. Errors: ENOTFOUND, EACCES, ELIMIT, ENOMEM, EINVAL, EOS. */
 PINTLE_API int pintle_io_open(pintle_io **out, const char *path, unsigned flags);
 
-/* Effect: takes over a descriptor (made non-blocking, which who shares it sees too); pintle_io_close closes it. Blocks: no. From: any.
- * Errors: EINVAL, ENOMEM. The caller keeps it then. */
+/* Effect: takes over a descriptor (made non-blocking, which who shares it sees too), on Windows a handle or SOCKET; pintle_io_close
+ * closes it. Windows: sockets, and handles of pipes and devices opened with FILE_FLAG_OVERLAPPED, park tasks, and belong to our
+ * completion port from then on: not to the program's. What else is opened without that flag is read and written by foreign calls, as
+ * files are, which a cancel or a close ends, and no deadline. Overlapped files, and sockets that are not overlapped: EINVAL.
+ * Blocks: no. From: any. Errors: EINVAL, ENOMEM. The caller keeps it then. */
 PINTLE_API int pintle_io_wrap(pintle_io **out, intptr_t native);
-/* The descriptor; it stays io's. Blocks: no. From: any. */
+/* The descriptor, handle or SOCKET; it stays io's. Blocks: no. From: any. */
 PINTLE_API intptr_t pintle_io_native(const pintle_io *io);
 
 /* Effect: two ends of a pipe. Blocks: no. From: any. Errors: ELIMIT, ENOMEM, EOS. */
@@ -82,7 +86,8 @@ PINTLE_API int64_t pintle_io_read(pintle_io *io, void *out_data, size_t bytes, i
 PINTLE_API int64_t pintle_io_write(pintle_io *io, const void *data, size_t bytes, int64_t deadline_ns);
 
 /* Effect: ends the sending side of a connection: the other reads to the end. Of a listener: who waits for a connection, and whoever
- * asks for one later, gets ECLOSED; so a loop that accepts can be ended, and joined, before the close. Blocks: no. From: any. Errors: EINVAL, ECLOSED. */
+ * asks for one later, gets ECLOSED; so a loop that accepts can be ended, and joined, before the close (until which Windows goes on
+ * taking connections into its queue). Blocks: no. From: any. Errors: EINVAL (no socket), ECLOSED. */
 PINTLE_API int pintle_io_shutdown(pintle_io *io);
 /* Effect: operations that are under way get ECLOSED, and the system's object is closed when the last of them has left. None may
  * begin any more: io is gone. NULL is fine. Blocks: no. From: any. */

@@ -14,7 +14,7 @@
  * Files are always ready to the system: read and written by foreign calls.
  *
  * Threads: any. Locks: guards; pool_lock (leaf). Order: edges release under the guard, acquire before the read.
- * Drawn from Go's poll descriptors and nginx's events. Tests: tests/posix/test_io.c, tests/posix/test_io_failure.c. */
+ * Drawn from Go's poll descriptors and nginx's events. Tests: tests/api/test_io.c, tests/posix/test_io_failure.c. */
 #include "io.h"
 
 #include <errno.h>
@@ -130,6 +130,8 @@ static void io_free(pintle_io *io) {
     lock_release(&pool_lock);
     if (!is_kept) memory_free_aligned(io);
 }
+
+void io_drain(void) {} /* nothing is under way in the system while a task waits */
 
 void io_stop(void) {
     lock_acquire(&pool_lock);

@@ -1,4 +1,4 @@
-/* io.h (POSIX): what the parts of pintle_io share. See io.c. Tests: tests/posix/test_io.c. */
+/* io.h (POSIX): what the parts of pintle_io share. See io.c. Tests: tests/api/test_io.c. */
 #ifndef PINTLE_SRC_POSIX_IO_H
 #define PINTLE_SRC_POSIX_IO_H
 

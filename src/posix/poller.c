@@ -5,7 +5,7 @@
  * that belong to others, registered for one event and taken out again as soon as nobody waits: they can be closed, and
  * their numbers used again, without our knowledge. A descriptor may be in both.
  * Threads: any. Locks: none. Order: the kernel's. Invariants: the three descriptors are open from init to shutdown.
- * Tests: tests/posix/test_wait_fd.c, tests/posix/test_io.c. */
+ * Tests: tests/posix/test_wait_fd.c, tests/api/test_io.c. */
 #include "poller.h"
 
 #include <errno.h>

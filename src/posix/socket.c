@@ -1,5 +1,5 @@
 /* socket.c (POSIX): pintle_io: listening, accepting, connecting, addresses, look-ups. The records: io.c.
- * Threads: any. Locks: none of its own. Tests: tests/posix/test_io.c. */
+ * Threads: any. Locks: none of its own. Tests: tests/api/test_io.c. */
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>

@@ -1,7 +1,9 @@
 /* poller.c (Windows): the poller: an I/O completion port.
  *
- * Threads: any. Locks: none. Order: the system's. Invariants: the port is open from init to shutdown.
- * Tests: tests/win/test_wait_handle.c, tests/win/test_select_handle.c. */
+ * A handle belongs to one port for its life, and the program's handles outlive its runtimes: so does the port, as long as it has
+ * any. It is counted: by the poller from init to shutdown, and by each handle.
+ * Threads: any. Locks: port_lock, over the count. Order: the system's. Invariants: the port is open while the count is not 0.
+ * Tests: tests/win/test_wait_handle.c, tests/win/test_select_handle.c, tests/api/test_io.c. */
 #include "poller.h"
 
 enum { BATCH = 128 };
@@ -9,17 +11,39 @@ enum { BATCH = 128 };
 typedef LONG(NTAPI *remove_fn)(HANDLE port, OVERLAPPED_ENTRY *entries, ULONG most, ULONG *out_count,
                                const LARGE_INTEGER *timeout, BOOLEAN alertable);
 
+static SRWLOCK port_lock = SRWLOCK_INIT;
 static HANDLE port;
+static size_t port_uses;
 static remove_fn remove_entries; /* the function under GetQueuedCompletionStatusEx, which has only milliseconds */
 
 const char os_watch_name[] = "handle";
+
+static DWORD port_use(void) {
+    DWORD error = 0;
+    AcquireSRWLockExclusive(&port_lock);
+    if (port == NULL) {
+        port = fail_now(FAIL_MEMORY) ? NULL : CreateIoCompletionPort(INVALID_HANDLE_VALUE, NULL, 0, 0);
+        if (port == NULL) error = ERROR_NOT_ENOUGH_MEMORY;
+    }
+    port_uses += error == 0;
+    ReleaseSRWLockExclusive(&port_lock);
+    return error;
+}
+
+static void port_unuse(void) {
+    AcquireSRWLockExclusive(&port_lock);
+    if (--port_uses == 0) {
+        CloseHandle(port);
+        port = NULL;
+    }
+    ReleaseSRWLockExclusive(&port_lock);
+}
 
 int os_poller_init(void) {
     remove_entries = (remove_fn)(void (*)(void))GetProcAddress(GetModuleHandleW(L"ntdll.dll"),
                                                                "NtRemoveIoCompletionEx");
     if (remove_entries == NULL) return ERROR_PROC_NOT_FOUND;
-    port = fail_now(FAIL_MEMORY) ? NULL : CreateIoCompletionPort(INVALID_HANDLE_VALUE, NULL, 0, 0);
-    return port != NULL ? 0 : ERROR_NOT_ENOUGH_MEMORY;
+    return (int)port_use();
 }
 
 void os_poller_shutdown(void) {
@@ -31,8 +55,7 @@ void os_poller_shutdown(void) {
         if (entry.lpCompletionKey == POLLER_KEY_WATCH)
             os_watch_give_back((intptr_t)(int32_t)(uint32_t)(uintptr_t)entry.lpOverlapped);
     }
-    CloseHandle(port);
-    port = NULL;
+    port_unuse();
 }
 
 bool os_poller_is_precise(void) { return !win_functions_get()->coarse_waits; }
@@ -78,6 +101,12 @@ void os_poller_wake(void) {
 void poller_post(uint64_t token) { post(POLLER_KEY_WATCH, (void *)(uintptr_t)token); }
 
 DWORD poller_associate(HANDLE handle) {
-    if (fail_now(FAIL_MEMORY)) return ERROR_NOT_ENOUGH_MEMORY;
-    return CreateIoCompletionPort(handle, port, POLLER_KEY_IO, 0) != NULL ? 0 : GetLastError();
+    DWORD error = fail_now(FAIL_MEMORY) ? ERROR_NOT_ENOUGH_MEMORY : port_use();
+    if (error != 0) return error;
+    if (CreateIoCompletionPort(handle, port, POLLER_KEY_IO, 0) != NULL) return 0;
+    error = GetLastError();
+    port_unuse();
+    return error;
 }
+
+void poller_dissociate(void) { port_unuse(); }

@@ -16,6 +16,8 @@
 #define UNSEEN __attribute__((noinline, noipa))
 #endif
 
+/* The TLS slot of os_self(), read by the assembly in src/win/x64 and by arch_local.h; NONE before os_self_init. */
+#define TLS_INDEX_NONE 0xFFFFFFFFu
 _Atomic uint32_t pintle_tls_index = TLS_INDEX_NONE;
 static SRWLOCK slot_lock = SRWLOCK_INIT;
 static unsigned init_count;

@@ -37,10 +37,6 @@ static inline void *teb_field(size_t offset) {
  * system's exception frames take up to 11.7 KB on processors with large vector states. A larger value costs memory:
  * Windows commits about that much ahead when a stack grows (Wine does not). */
 
-/* The TLS slot of os_self(), read by the assembly in src/win/x64; TLS_INDEX_NONE before os_self_init. */
-#define TLS_INDEX_NONE 0xFFFFFFFFu
-extern _Atomic uint32_t pintle_tls_index;
-
 /* ---- Functions that some versions of Windows, or Wine, do not have ---- */
 
 typedef LONG(NTAPI *win_wait_fn)(const volatile void *address, const void *compare, SIZE_T bytes,
