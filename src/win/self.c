@@ -8,6 +8,8 @@
  * Order: pintle_tls_index is relaxed: who may call os_self_set has seen os_self_init return; os_self gives NULL before.
  * Invariants: the index is a slot of ours, or TLS_INDEX_NONE; NULL until set.
  * Tests: tests/unit/test_os.c, tests/win/test_os_win.c (more than 64 slots). */
+#include "self.h"
+
 #include "sleeper.h"
 
 #if defined(__clang__)
@@ -16,8 +18,6 @@
 #define UNSEEN __attribute__((noinline, noipa))
 #endif
 
-/* The TLS slot of os_self(), read by the assembly in src/win/x64 and by arch_local.h; NONE before os_self_init. */
-#define TLS_INDEX_NONE 0xFFFFFFFFu
 _Atomic uint32_t pintle_tls_index = TLS_INDEX_NONE;
 static SRWLOCK slot_lock = SRWLOCK_INIT;
 static unsigned init_count;

@@ -3,6 +3,7 @@
 
 #include "win/dll_explain.h"
 #include "win/pe.h"
+#include "win/self.h"
 
 /* ---- Time, processors, reports ---- */
 
