@@ -155,10 +155,18 @@ void io_leave(pintle_io *io) {
     if (UNLIKELY((before & IO_CLOSED) != 0 && before < 2 * IO_USE)) io_free(io);
 }
 
+/* Tasks that a runtime has left behind waiting went with their stacks. */
+static void forget_left_behind_guarded(pintle_io *io) {
+    if (io->epoch == poll_epoch()) return;
+    atomic_store_relaxed(&io->reading.waiters.first, NULL);
+    atomic_store_relaxed(&io->writing.waiters.first, NULL);
+}
+
 void io_wake_all(pintle_io *io) {
     struct guard *guard = guard_of(io);
     struct waiter *readers, *writers;
     guard_acquire(guard);
+    forget_left_behind_guarded(io);
     readers = waiters_claim_all(&io->reading.waiters, PINTLE_ECLOSED);
     writers = waiters_claim_all(&io->writing.waiters, PINTLE_ECLOSED);
     guard_release(guard);
@@ -212,6 +220,7 @@ static int register_once(pintle_io *io, const char *function) {
     if (atomic_load_relaxed(&io->is_registered) && io->epoch == epoch) {
         os_code = -1; /* another was faster */
     } else if ((os_code = poller_add(io->fd, token_of(io))) == 0) {
+        forget_left_behind_guarded(io);
         io->epoch = epoch;
         atomic_store_release(&io->is_registered, true);
     }

@@ -142,9 +142,14 @@ int pintle_io_wrap(pintle_io **out, intptr_t native) {
 
 /* ---- Pipes ---- */
 
+enum {
+    BUFFER_BYTES = 64 << 10,
+    /* A write that does not fit into the buffer waits as a whole, and ended early it has written nothing. */
+    PIECE_BYTES = BUFFER_BYTES / 4
+};
+
 static int make_pipe(HANDLE *out_read, HANDLE *out_write) {
     static _Atomic uint32_t made;
-    enum { BUFFER_BYTES = 64 << 10 };
     wchar_t name[80];
     int os_code;
     swprintf(name, COUNT_OF(name), L"" PIPE_PREFIX "pintle-%lu-%lu-%llx", (unsigned long)GetCurrentProcessId(),
@@ -178,6 +183,7 @@ int pintle_io_pipe(pintle_io **out_read, pintle_io **out_write) {
         *out_read = NULL;
     } else {
         (*out_read)->may_skip = (*out_write)->may_skip = true;
+        (*out_write)->most_bytes = PIECE_BYTES;
     }
     return result;
 }

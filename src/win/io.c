@@ -105,6 +105,7 @@ int io_make(pintle_io **out, HANDLE handle, enum io_kind kind, const char *funct
     memset(io, 0, sizeof *io);
     io->handle = handle;
     io->kind = kind;
+    io->most_bytes = INT32_MAX;
     *out = io;
     return 0;
 }
@@ -410,11 +411,10 @@ int64_t pintle_io_read(pintle_io *io, void *out_data, size_t bytes, int64_t dead
 }
 
 static int64_t write_all(pintle_io *io, char *data, size_t bytes, int64_t deadline_ns, const char *function) {
-    enum { PIECE = 1 << 20 };
     size_t done = 0;
     while (done < bytes) {
         struct operation operation = {.data = data + done,
-                                      .bytes = bytes - done < PIECE ? (DWORD)(bytes - done) : PIECE};
+                                      .bytes = (DWORD)(bytes - done < io->most_bytes ? bytes - done : io->most_bytes)};
         int64_t some;
         if (io->kind != IO_SOCKET) {
             some = io_perform(io, &operation, begin_write, deadline_ns, function);

@@ -19,6 +19,7 @@ struct pintle_io {
     enum io_kind kind;
     bool is_file, is_listener, appends;
     uint16_t family;         /* a socket's */
+    uint32_t most_bytes;     /* of one write to the system: more are several */
     _Atomic int32_t pending; /* tasks' operations that the port has to tell the end of */
     _Atomic bool is_registered;
     bool may_skip, skips;       /* what ends at once is not told by the port */

@@ -156,8 +156,8 @@ static int listen_on(SOCKET socket, const union address *address, int bytes, int
     /* Nobody else may take the address over, as SO_REUSEADDR, and no option, would let him on Windows. */
     winsock.set_option(socket, SOL_SOCKET, SO_EXCLUSIVEADDRUSE, (const char *)&one, sizeof one);
     if (winsock.bind(socket, &address->any, bytes) != 0) return winsock.last_error();
-    /* SOMAXCONN_HINT: a positive one is cut to 200. */
-    return winsock.listen(socket, -backlog) == 0 ? 0 : winsock.last_error();
+    /* A larger one is cut to that, unless it is negative: SOMAXCONN_HINT. */
+    return winsock.listen(socket, backlog <= 200 ? backlog : -backlog) == 0 ? 0 : winsock.last_error();
 }
 
 int pintle_io_listen(pintle_io **out, const char *address_text, int backlog) {
