@@ -4,15 +4,18 @@
  *
  * Opens the connections and holds them, each after one message there and back; then the first `active` of them send messages of
  * 64 bytes, `rounds` each, one after the other. Prints how many were held and how many messages a second came back. Where one
- * process may not hold both ends, the server is another. Ends by itself, at the latest after a minute. POSIX. */
+ * process may not hold both ends (POSIX bounds its descriptors), the server is another. Ends by itself, at the latest after a
+ * minute. */
 #include <pintle.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#if !defined(_WIN32)
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#endif
 
 enum { MESSAGE_BYTES = 64, LIMIT_S = 60 };
 
@@ -69,20 +72,6 @@ static void listen_no_more(pintle_io *listener, pintle_task *server) {
     pintle_io_shutdown(listener);
     pintle_join(server, PINTLE_FOREVER);
     pintle_io_close(listener);
-}
-
-/* In a process of its own: tells its address, and serves until the other end of the second pipe is closed. */
-static int server_app(void *arg) {
-    const int *ends = arg;
-    pintle_io *listener, *end;
-    pintle_task *server;
-    char byte;
-    if (listen_here(&listener, &server) != 0 || write(ends[1], address, sizeof address) != sizeof address) return 1;
-    if (pintle_io_wrap(&end, ends[2]) != 0) return 1;
-    pintle_io_read(end, &byte, 1, pintle_after(PINTLE_S(LIMIT_S)));
-    pintle_io_close(end);
-    listen_no_more(listener, server);
-    return failures == 0 ? 0 : 1;
 }
 
 /* ---- The clients ---- */
@@ -164,12 +153,27 @@ static unsigned number(int argc, char **argv, int at, unsigned otherwise) {
     return argc > at ? (unsigned)strtoul(argv[at], NULL, 10) : otherwise;
 }
 
-int main(int argc, char **argv) {
-    struct plan plan = {number(argc, argv, 1, 10000), number(argc, argv, 2, 100), number(argc, argv, 3, 1000)};
-    if (plan.connections == 0 || plan.connections > 100000 || plan.active > plan.connections) {
-        fprintf(stderr, "usage: echo [connections] [active] [rounds]\n");
-        return 2;
-    }
+#if defined(_WIN32)
+
+static int run(struct plan *plan) { return pintle_run(app, plan, NULL); }
+
+#else
+
+/* In a process of its own: tells its address, and serves until the other end of the second pipe is closed. */
+static int server_app(void *arg) {
+    const int *ends = arg;
+    pintle_io *listener, *end;
+    pintle_task *server;
+    char byte;
+    if (listen_here(&listener, &server) != 0 || write(ends[1], address, sizeof address) != sizeof address) return 1;
+    if (pintle_io_wrap(&end, ends[2]) != 0) return 1;
+    pintle_io_read(end, &byte, 1, pintle_after(PINTLE_S(LIMIT_S)));
+    pintle_io_close(end);
+    listen_no_more(listener, server);
+    return failures == 0 ? 0 : 1;
+}
+
+static int run(struct plan *plan) {
     struct rlimit limit;
     int told[2], over[2], ends[3], status = 0, result;
     pid_t server;
@@ -177,7 +181,7 @@ int main(int argc, char **argv) {
         limit.rlim_cur = limit.rlim_max;
         setrlimit(RLIMIT_NOFILE, &limit);
     }
-    if (limit.rlim_cur > 2 * (rlim_t)plan.connections + 100) return pintle_run(app, &plan, NULL);
+    if (limit.rlim_cur > 2 * (rlim_t)plan->connections + 100) return pintle_run(app, plan, NULL);
     if (pipe(told) != 0 || pipe(over) != 0 || (server = fork()) < 0) {
         perror("echo");
         return 1;
@@ -190,8 +194,19 @@ int main(int argc, char **argv) {
     }
     close(told[1]);
     if (read(told[0], address, sizeof address) != sizeof address) return 1;
-    result = pintle_run(app, &plan, NULL);
+    result = pintle_run(app, plan, NULL);
     close(over[1]);
     waitpid(server, &status, 0);
     return result != 0 ? result : status != 0;
+}
+
+#endif
+
+int main(int argc, char **argv) {
+    struct plan plan = {number(argc, argv, 1, 10000), number(argc, argv, 2, 100), number(argc, argv, 3, 1000)};
+    if (plan.connections == 0 || plan.connections > 100000 || plan.active > plan.connections) {
+        fprintf(stderr, "usage: echo [connections] [active] [rounds]\n");
+        return 2;
+    }
+    return run(&plan);
 }

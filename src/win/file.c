@@ -117,7 +117,7 @@ static bool is_overlapped(HANDLE handle) {
 int pintle_io_wrap(pintle_io **out, intptr_t native) {
     static const char function[] = "pintle_io_wrap";
     HANDLE handle = (HANDLE)native;
-    struct io_socket socket = {0, false, true};
+    struct io_socket socket = {0};
     int is_socket = 0, result;
     if (out == NULL) return error_set(PINTLE_EINVAL, 0, "%s: out is NULL", function);
     *out = NULL;
@@ -135,6 +135,7 @@ int pintle_io_wrap(pintle_io **out, intptr_t native) {
     if ((result = io_make(out, handle, kind, function)) != 0) return result;
     (*out)->is_file = file_type == FILE_TYPE_DISK;
     (*out)->is_listener = socket.listens;
+    (*out)->is_datagram = socket.is_datagram;
     (*out)->family = socket.family;
     (*out)->may_skip = socket.may_skip;
     return 0;

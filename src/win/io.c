@@ -311,10 +311,14 @@ static int begin_write(struct operation *operation) {
         WriteFile(operation->io->handle, operation->data, operation->bytes, NULL, &operation->overlapped));
 }
 
+/* What does not fit of a datagram goes where nobody looks: of those that end at once with WSAEMSGSIZE it is not promised
+ * whether the port tells. */
 static int begin_receive(struct operation *operation) {
-    WSABUF buffer = {operation->bytes, operation->data};
+    static char beyond[64 << 10];
+    WSABUF buffers[] = {{operation->bytes, operation->data}, {sizeof beyond, beyond}};
     DWORD flags = 0;
-    if (winsock.receive((SOCKET)operation->io->handle, &buffer, 1, NULL, &flags, &operation->overlapped, NULL) == 0)
+    if (winsock.receive((SOCKET)operation->io->handle, buffers, operation->io->is_datagram ? 2 : 1, NULL, &flags,
+                        &operation->overlapped, NULL) == 0)
         return 0;
     return winsock.last_error();
 }
@@ -335,7 +339,7 @@ static int perform_once(struct operation *operation, begin_fn *begin, int64_t de
     if (UNLIKELY(result != 0)) return result;
     *out_reason = WAKE_EVENT;
     os_code = begin(operation);
-    if (os_code == ERROR_IO_PENDING || (os_code == 0 && by_port && !io->skips)) {
+    if (os_code == ERROR_IO_PENDING || (by_port && (os_code == ERROR_MORE_DATA || (os_code == 0 && !io->skips)))) {
         if (by_port) atomic_fetch_add_explicit(&io->pending, 1, memory_order_relaxed);
         *out_reason = wait_to_the_end(operation, event, deadline_ns, function);
         os_code = error_of_status((LONG)operation->overlapped.Internal);
@@ -358,8 +362,8 @@ int64_t io_perform(pintle_io *io, struct operation *operation, begin_fn *begin, 
         if (result != 0) return result;
         switch (os_code) {
         case 0:
-        case ERROR_MORE_DATA: /* a message longer than the buffer */
-        case WSAEMSGSIZE: return (int64_t)operation->overlapped.InternalHigh;
+        case ERROR_MORE_DATA: /* a message longer than the buffer: only where the port tells all (may_skip) */
+            return (int64_t)operation->overlapped.InternalHigh;
         case ERROR_BROKEN_PIPE:
             if (begin == begin_read) return 0; /* nobody writes any more: the stream's end */
             return io_failed(io, os_code, function);
@@ -391,6 +395,7 @@ static int64_t read_some(pintle_io *io, void *out_data, DWORD bytes, int64_t dea
     int64_t done;
     if (io->kind == IO_SOCKET && deadline_ns == PINTLE_NOWAIT) return socket_now(io, false, out_data, bytes, function);
     done = io_perform(io, &operation, io->kind == IO_SOCKET ? begin_receive : begin_read, deadline_ns, function);
+    if (UNLIKELY(done > bytes)) return bytes;
     return UNLIKELY(done == 0) && is_closed(io) ? closed_error(function) : done;
 }
 

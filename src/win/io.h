@@ -17,7 +17,7 @@ struct pintle_io {
     alignas(CACHE_LINE) _Atomic uint32_t uses; /* IO_USE for each operation, IO_CLOSED, IO_ENDED */
     HANDLE handle;                             /* or SOCKET */
     enum io_kind kind;
-    bool is_file, is_listener, appends;
+    bool is_file, is_listener, is_datagram, appends;
     uint16_t family;         /* a socket's */
     uint32_t most_bytes;     /* of one write to the system: more are several */
     _Atomic int32_t pending; /* tasks' operations that the port has to tell the end of */
@@ -69,7 +69,7 @@ int64_t io_call(pintle_io *io, bool writes, void *data, size_t bytes, const char
 /* socket.c: whether the handle is a socket, which is made non-blocking then: 1, 0, or a code with the error set. */
 struct io_socket {
     uint16_t family;
-    bool listens, may_skip;
+    bool listens, is_datagram, may_skip;
 };
 int io_socket_look(HANDLE handle, struct io_socket *out, const char *function);
 

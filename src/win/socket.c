@@ -132,7 +132,8 @@ int io_socket_look(HANDLE handle, struct io_socket *out, const char *function) {
     bytes = sizeof listens;
     winsock.get_option((SOCKET)handle, SOL_SOCKET, SO_ACCEPTCONN, (char *)&listens, &bytes);
     set_non_blocking((SOCKET)handle);
-    *out = (struct io_socket){(uint16_t)info.iAddressFamily, listens != FALSE, may_skip(&info)};
+    *out = (struct io_socket){(uint16_t)info.iAddressFamily, listens != FALSE, info.iSocketType != SOCK_STREAM,
+                              may_skip(&info)};
     return 1;
 }
 

@@ -8,7 +8,6 @@ import (
 	"os"
 	"strconv"
 	"sync"
-	"syscall"
 	"time"
 )
 
@@ -56,15 +55,7 @@ func number(at, otherwise int) int {
 
 func main() {
 	connections, active, rounds := number(1, 10000), number(2, 100), number(3, 1000)
-	limit := syscall.Rlimit{Cur: uint64(2*connections + 100), Max: uint64(2*connections + 100)}
-	var before syscall.Rlimit
-	check(syscall.Getrlimit(syscall.RLIMIT_NOFILE, &before))
-	if before.Max > limit.Max {
-		limit.Max = before.Max
-	}
-	if before.Cur < limit.Cur {
-		check(syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit))
-	}
+	raiseLimit(connections)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	check(err)
 	go func() {
