@@ -4,25 +4,25 @@
  *   ENTER  1 the call block at stack_top: fn, the task's stack pointer, …
  *          2 call = n|IN, a plain store (release). Nothing read afterwards decides anything, so no fence
  *          3 SP = stack_top (Windows: with that stack's TEB fields); fn; results; SP back
- *   LEAVE  4 CAS(call, n|IN -> n+1|OUT), acq_rel: the processor is still ours, untouched
- *          5 attention != 0: cold: yield
+ *   LEAVE  4 call = n+1|OUT, a plain store; where the system cannot fence all threads, CAS(call, n|IN -> n+1|OUT)
+ *          5 attention == 0: the processor is still ours, untouched (TAKE, take.c). Else cold: was it taken? yield?
  *          else cold (call_leave): the processor was taken (TAKEN, by the monitor) or given (AWAY, by ourselves).
  *            a  an idle processor? take it, go on without a switch
  *            b  none: depart(QUEUE): the task is queued, the thread becomes spare (or waits, if the task is pinned)
- *   RETAKE (monitor.c): CAS(call, w -> TAKEN|n). No ABA: a stale w names an old tick.
+ *   RETAKE (monitor.c, take.c): n|IN becomes n|TAKEN, unless it is left. No ABA: a stale w names an old tick.
  *
  * Blocking marks: a call that is known to block need not be found each time. A function whose calls lost their processor
  * and took 100 µs or more, twice within 100 ms, gets 8 credits; entering a function with credits hands the processor on at
  * once (AWAY). Only then the clock is read: a call under 50 µs costs two credits, another gives one, up to 15. The table
  * is by a hash of the address; what shares an entry with a blocking function by accident loses the mark by being quick.
  *
- * A call that does not end keeps nobody: stopping writes LEFT_BEHIND into the word, and when the call ends after all, its
+ * A call that does not end keeps nobody: stopping leaves its thread behind (LEFT_BEHIND), and when the call ends after all, its
  * thread ends without touching the scheduler, which may have started anew.
  *
  * An interruptible call (kick.c) may find KICK in its word: it is spent first.
  *
  * errno and the last error are saved first on the cold way, since taking locks disturbs them.
- * So a call costs one store and one atomic step. Threads: the thread itself. Locks: sched.lock on the cold way.
+ * So a call costs two stores; without such a fence, a store and a locked instruction. Threads: the thread itself. Locks: sched.lock on the cold way.
  * Tests: tests/api/test_call.c, tests/stress/test_calls.c. */
 #include "call.h"
 
@@ -30,6 +30,7 @@
 #include "lend.h"
 #include "panic.h"
 #include "scheduler.h"
+#include "take.h"
 
 static void errors_keep(struct thread *thread, struct pintle_task *task) {
     task->saved_errno = *thread->errno_slot;
@@ -93,12 +94,25 @@ static bool regain(struct thread *thread, struct processor *old, bool urgent) {
     return false;
 }
 
+/* The call of fn has lost its processor: the one that it was. */
+static struct processor *lost(struct thread *thread, const void *fn, bool taken) {
+    struct processor *processor = thread_processor(thread);
+    errors_keep(thread, thread->task);
+    if (taken) mark_suspect(fn, atomic_load_relaxed(&thread->seen_call_ns));
+    atomic_store_relaxed(&thread->processor, NULL);
+    return processor;
+}
+
 bool call_leave_for(struct thread *thread, const void *fn, bool urgent) {
     for (;;) {
         uint64_t word = atomic_load_acquire(&thread->call);
         struct processor *processor;
+        bool taken;
         if (UNLIKELY(word == CALL_LEFT_BEHIND)) arch_abandon_to_loop(thread); /* the loop returns, the thread ends */
-        if (call_state(word) == CALL_OUT) break;
+        if (call_state(word) == CALL_OUT) {
+            if (LIKELY(!take_happened(thread, word))) break;
+            return regain(thread, lost(thread, fn, true), urgent);
+        }
         if (UNLIKELY(word & CALL_KICK)) {
             errors_keep(thread, thread->task);
             kick_spend(thread);
@@ -106,15 +120,20 @@ bool call_leave_for(struct thread *thread, const void *fn, bool urgent) {
             continue;
         }
         if (call_state(word) == CALL_IN) {
-            if (atomic_cas_acq_rel(&thread->call, &word, word + CALL_LEAVE_STEP)) break;
+            if (take_by_fence) {
+                atomic_store_release(&thread->call, word + CALL_LEAVE_STEP);
+                atomic_signal_fence(memory_order_seq_cst); /* TAKE: the attention is read after it */
+            } else {
+                atomic_cas_acq_rel(&thread->call, &word, word + CALL_LEAVE_STEP);
+            }
             continue;
         }
-        errors_keep(thread, thread->task);
-        processor = thread_processor(thread);
-        if (call_state(word) == CALL_TAKEN) {
-            mark_suspect(fn, atomic_load_relaxed(&thread->seen_call_ns));
+        taken = call_state(word) == CALL_TAKEN;
+        if (taken) {
+            bool happened = take_happened(thread, word);
+            CHECK(happened);
         }
-        atomic_store_relaxed(&thread->processor, NULL);
+        processor = lost(thread, fn, taken);
         if (!atomic_cas_acq_rel(&thread->call, &word, (word | CALL_FLAGS_MASK) + 1)) continue;
         return regain(thread, processor, urgent);
     }

@@ -11,7 +11,7 @@
  *   ENTER_CB  1 the thunk into thunks_inside
  *             2 record below the foreign frames, stack_top = record: calls in the callback, and the scheduler, go below
  *               it; pins_auto++, before the call is left: leaving may wait for a processor
- *             3 LEAVE, as a call does; slow: call_leave. Its locked step is also the fence before the thunk's state is read.
+ *             3 LEAVE, as a call does; slow: call_leave. The thunk's state is read after it: thunk.h tells what orders the two.
  *               On the fast way it is done before 2: the thread is its task's own until it waits, so nobody sees the order
  *             4 SP = the task's, below its call's frame (Windows: with its TEB fields)
  *             5 fn. A scope is made only if something is deferred or protected in it, or a panic comes by (callback_scopes)
@@ -66,7 +66,7 @@ static void slot_set(struct thread *thread, struct pintle_thunk *thunk) {
     if (thunk->flags & THUNK_PLAIN) return; /* nobody frees it */
     if (depth < THREAD_THUNK_SLOTS) {
         atomic_store_relaxed(&thread->thunks_inside[depth], thunk);
-        atomic_fence_full(); /* before its state is read */
+        atomic_fence_full(); /* before its state is read: whoever frees it may have no fence for all */
     } else {
         atomic_add_seq_cst(&thunk->deep, 1);
     }
@@ -396,7 +396,7 @@ static int attached_run(struct attached *attached) {
     attached->callback->block.thread = thread;
     attached_begin(thread, task, is_urgent(attached->callback->thunk));
     arch_thread_run(thread);
-    if (atomic_load_relaxed(&thread->call) == CALL_LEFT_BEHIND) return PINTLE_ECANCELED; /* nothing is ours any more */
+    if (thread_is_left_behind(thread)) return PINTLE_ECANCELED; /* nothing is ours any more */
     attached_end(thread);
     return attached->code;
 }
@@ -475,7 +475,7 @@ void callbacks_shutdown(void) {
     while (sched.attached != NULL) {
         struct thread *thread = sched.attached;
         sched.attached = thread->next;
-        if (atomic_load_relaxed(&thread->call) != CALL_LEFT_BEHIND) attached_free_locked(thread);
+        if (!thread_is_left_behind(thread)) attached_free_locked(thread);
     }
     lock_release(&sched.lock);
     os_attached_shutdown();

@@ -79,7 +79,7 @@ static void write_thread(const struct thread *thread) {
     const struct pintle_task *task = thread_task_of_other(thread);
     uint32_t state = atomic_load_relaxed(&thread->state), depth = *(const volatile uint32_t *)&thread->callback_depth;
     size_t length;
-    if (state == THREAD_FREE || atomic_load_relaxed(&thread->call) == CALL_LEFT_BEHIND) return;
+    if (state == THREAD_FREE || thread_is_left_behind(thread)) return;
     length = (size_t)snprintf(text, sizeof text, "  thread %u (%llu): %s%s", thread->id,
                               (unsigned long long)atomic_load_relaxed(&thread->os_id),
                               thread->is_attached ? "foreign, "

@@ -84,6 +84,8 @@
 /* struct fault_catch */
 #define CATCH_SP 0
 
+/* take_by_fence (take.c): a byte, not 0: LEAVE is a plain store */
+
 /* call_marks (call.c): a byte for each hash of a function's address */
 #define CALL_MARK_SHIFT 4
 #define CALL_MARK_MASK 1023

@@ -23,6 +23,7 @@
  * ring's own orders. Invariants: lent_now processors have a lender; of those of one lender all but its `loan` are recalled.
  * Tests: tests/unit/test_lend.c, tests/api/test_lend.c, tests/model/lend.pml. */
 #include "lend.h"
+#include "take.h"
 
 enum { HELD_NS = 10000000 };
 
@@ -105,7 +106,7 @@ static void recall(struct processor *lent, struct thread *thread) {
     lock_release(&sched.lock);
     if (call_state(word) != CALL_IN || thread_processor(thread) != lent) return;
     atomic_store_relaxed(&thread->seen_call_ns, os_now_ns()); /* not for having blocked */
-    if (!atomic_cas_acq_rel(&thread->call, &word, (word & ~(uint64_t)CALL_STATE_MASK) | CALL_TAKEN)) return;
+    if (!take_from(thread, word)) return;
     atomic_add_relaxed(&sched.retakes, 1);
     processor_pass_on(lent); /* which gives its queue away, and it to the pool */
 }

@@ -16,6 +16,7 @@
 #include "panic.h"
 #include "scheduler.h"
 #include "stack.h"
+#include "take.h"
 
 enum { DEFAULT_MAX_THREADS = 10000, SPARES = 1, MOST_WANTED = 256 };
 #define WANTED_NS INT64_C(5000000000)
@@ -96,7 +97,7 @@ void thread_records_destroy(void) {
     while (sched.all_threads != NULL) {
         struct thread *thread = sched.all_threads;
         sched.all_threads = thread->all_next;
-        if (atomic_load_relaxed(&thread->call) != CALL_LEFT_BEHIND) {
+        if (!thread_is_left_behind(thread)) {
             os_fault_stack_free(&thread->fault_stack);
             memory_free_aligned(thread);
         } else {
@@ -154,7 +155,7 @@ static void thread_main(void *arg) {
     sched.starting_count--;
     lock_release(&sched.lock);
     arch_thread_run(thread);
-    if (atomic_load_relaxed(&thread->call) == CALL_LEFT_BEHIND) return; /* nothing of the runtime is ours to touch */
+    if (thread_is_left_behind(thread)) return; /* nothing of the runtime is ours to touch */
     os_self_set(NULL);
     if (sched.options.on_thread_stop != NULL) sched.options.on_thread_stop(sched.options.user);
     thread_leave(thread);
@@ -339,8 +340,8 @@ void maker_stop(void) {
 /* A thread in a foreign call is on its own from here on; record and stack stay. */
 static void leave_behind(struct thread *thread) {
     uint64_t word = atomic_load_acquire(&thread->call);
-    if (word == CALL_LEFT_BEHIND || call_state(word) == CALL_OUT) return;
-    if (!atomic_cas_acq_rel(&thread->call, &word, CALL_LEFT_BEHIND)) return; /* the call has just ended */
+    if (thread_is_left_behind(thread) || call_state(word) == CALL_OUT) return;
+    if (!take_leave_behind(thread, word)) return; /* the call has just ended */
     atomic_fetch_or_explicit(&thread->task->flags, TASK_LEFT_BEHIND, memory_order_relaxed);
     if (!thread->is_attached) os_thread_detach(&thread->os);
     lock_acquire(&sched.lock);
@@ -353,7 +354,7 @@ static void leave_behind(struct thread *thread) {
 static uint32_t threads_in_task_code(void) {
     uint32_t count = 0;
     for (struct thread *thread = thread_first(); thread != NULL; thread = thread->all_next) {
-        count += thread_task_of_other(thread) != NULL && atomic_load_relaxed(&thread->call) != CALL_LEFT_BEHIND;
+        count += thread_task_of_other(thread) != NULL && !thread_is_left_behind(thread);
     }
     return count;
 }

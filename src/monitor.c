@@ -6,7 +6,7 @@
  *   1 A = Q->thread; w = A->call (acquire); need IN, and Q == A->processor
  *   2 first sight of (A, w): note the time. Older than 20 µs with work waiting, or than 10 ms in any case: go on. A call that
  *     computes (its thread's CPU clock moves) is left until 10 ms
- *   3 CAS(A->call, w -> TAKEN|n), acq_rel. Failure: the call ended; nothing happened
+ *   3 TAKE (take.c). Failure: the call ended; nothing happened
  *   4 Q is ours: to the spare if there is work or Q has timers, else to the idle list, and WAKE as a searcher does. The
  *     global queue is looked at under the lock: a pinned task is not left there beside an idle processor (PIN)
  *
@@ -30,6 +30,7 @@
 #include "lend.h"
 #include "scheduler.h"
 #include "stack.h"
+#include "take.h"
 #include "trace.h"
 
 enum {
@@ -116,7 +117,7 @@ static bool retake(struct processor *processor, struct thread *thread, int64_t n
         return false;
     }
     atomic_store_relaxed(&thread->seen_call_ns, processor->seen_call_ns);
-    if (!atomic_cas_acq_rel(&thread->call, &word, (word & ~(uint64_t)CALL_STATE_MASK) | CALL_TAKEN)) {
+    if (!take_from(thread, word)) {
         thread_unreserve(reserved, bound);
         return false;
     }

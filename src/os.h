@@ -212,6 +212,11 @@ void os_self_shutdown(void);
 void *os_self(void);
 void os_self_set(void *self);
 
+/* A full fence in every thread of the process at once, those that do not run included; so the others need none of their own.
+ * init: whether the system has one; may be called again. threads: false: the system refuses it now. */
+bool os_fence_init(void);
+bool os_fence_threads(void);
+
 /* ---- Dynamic libraries ---- */
 
 /* Loads the library at an absolute path, searching its own folder and the system's for what it needs; or (system) a

@@ -22,6 +22,7 @@
 #include "record.h"
 #include "signals.h"
 #include "stack.h"
+#include "take.h"
 #include "thunk.h"
 #include "trace.h"
 #include "user_timer.h"
@@ -49,13 +50,19 @@ static struct main_call {
 
 /* ---- Options ---- */
 
-/* PINTLE_DEBUG=name=value,…: what debug builds know. Others ignore it. */
+/* PINTLE_DEBUG=fence=0: as if the system could not fence all threads at once (take.c). */
+static bool debug_no_fence;
+
+/* PINTLE_DEBUG=name=value,…: fence=0; and what debug builds know and others ignore. */
+
 static int debug_read(void) {
     char text[256], *item = text;
+    debug_no_fence = false;
     if (!os_environment("PINTLE_DEBUG", text, sizeof text)) return 0;
     while (item != NULL && *item != '\0') {
         char *comma = strchr(item, ',');
         if (comma != NULL) *comma = '\0';
+        if (strcmp(item, "fence=0") == 0) debug_no_fence = true;
         if (strncmp(item, "fail=", 5) == 0 && !fail_parse(item + 5)) {
             return error_set(PINTLE_EINVAL, 0,
                              "PINTLE_DEBUG has '%s': use fail=N, or memory, reserve, thread, library or wait as in "
@@ -236,6 +243,7 @@ static int start_locked(const pintle_options *options, size_t size, bool library
     if ((result = debug_read()) != 0 || (result = trace_start()) != 0 || (result = options_read(options, size)) != 0) {
         return result;
     }
+    take_init(!debug_no_fence);
     if ((result = os_self_init()) != 0) {
         return error_set(PINTLE_ELIMIT, result, "the system has no thread-local slot left (error %d)", result);
     }

@@ -563,7 +563,7 @@ static void attend(struct thread *thread, struct processor *processor) {
 }
 
 void sched_loop(struct thread *thread) {
-    if (UNLIKELY(atomic_load_relaxed(&thread->call) == CALL_LEFT_BEHIND)) return;
+    if (UNLIKELY(thread_is_left_behind(thread))) return;
     arrived(thread);
     for (;;) {
         struct processor *processor = thread_processor(thread);

@@ -12,9 +12,9 @@
  *   ENDED     leaving                                             the thread itself
  *
  * The call word, `call`, is the handshake of CALL and RETAKE: tick << 3 | KICK | state. Writers: the owner; the monitor
- * (IN to TAKEN, and KICK: kick.c). `processor` is written by the owner while OUT or after it has read TAKEN; when the monitor or a
+ * (IN to TAKEN: take.c; KICK: kick.c). `processor` is written by the owner while OUT or after it has read TAKEN; when the monitor or a
  * hand-over gives a thread a processor it goes through `handed`.
- * Threads: see each field. Order: `call` release in, CAS acq_rel out; `handed` release, then unpark.
+ * Threads: see each field. Order: `call` release in; out as take.c says; `handed` release, then unpark.
  * Tests: tests/api/test_call.c, tests/stress/test_calls.c. */
 #ifndef PINTLE_SRC_THREAD_H
 #define PINTLE_SRC_THREAD_H
@@ -43,7 +43,11 @@ enum left_kind { LEFT_NONE, LEFT_YIELD, LEFT_GUARDED, LEFT_PARK, LEFT_EXIT, LEFT
 enum { PARKER_EMPTY, PARKER_TOKEN, PARKER_SLEEPS, PARKER_POLLS /* in the poller: io_poll.c */ };
 
 /* Why a thread should come by the scheduler. Advisory. */
-enum { ATTENTION_YIELD = 1, ATTENTION_PANIC = 2 /* the task has a panic pending */ };
+enum {
+    ATTENTION_YIELD = 1,
+    ATTENTION_PANIC = 2, /* the task has a panic pending */
+    ATTENTION_TAKE = 4   /* the call's processor may have been taken: take.c */
+};
 
 /* The argument block of the thread's current call, at its stack_top. */
 struct call_block {
@@ -86,6 +90,7 @@ struct thread {
     alignas(CACHE_LINE) _Atomic uint32_t attention;
     _Atomic uint32_t parker; /* PARKER_… */
     _Atomic(struct processor *) handed;
+    _Atomic uint64_t take;        /* protocol TAKE: 0, n|IN: asked, n|TAKEN, or LEFT_BEHIND */
     _Atomic int64_t seen_call_ns; /* when the monitor first saw the call that it took the processor from */
 
     /* Line 3. The owner's; others look at thunks_inside. */
@@ -140,6 +145,11 @@ static inline void thread_ask(struct thread *thread, uint32_t attention) {
     atomic_fetch_or_explicit(&thread->attention, attention, memory_order_relaxed);
 }
 static inline unsigned call_state(uint64_t word) { return (unsigned)(word & CALL_STATE_MASK); }
+/* The runtime has stopped without the thread, whose call goes on. Either word may say so: take.c. */
+static inline bool thread_is_left_behind(const struct thread *thread) {
+    return atomic_load_relaxed(&thread->call) == CALL_LEFT_BEHIND ||
+           atomic_load_relaxed(&thread->take) == CALL_LEFT_BEHIND;
+}
 
 /* All records ever, newest first. */
 struct thread *thread_first(void);

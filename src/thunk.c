@@ -4,6 +4,7 @@
 #include "callback.h"
 #include "error.h"
 #include "lock.h"
+#include "take.h"
 #include "thread.h"
 
 enum { WORDS_WITH_FLOATS = 24 };
@@ -35,9 +36,8 @@ static bool has_inside(struct thread *thread, void *thunk) {
     return false;
 }
 
-/* After its state was set. */
+/* After its state was set, and a fence. */
 static bool is_inside(struct pintle_thunk *thunk) {
-    atomic_fence_full(); /* pairs with LEAVE's locked step in a callback */
     return atomic_load_acquire(&thunk->deep) != 0 || threads_any(has_inside, thunk);
 }
 
@@ -58,7 +58,7 @@ static void give_locked(struct pintle_thunk *thunk) {
 }
 
 static void sweep_retired_locked(void) {
-    if (thunks.retired == 0) return;
+    if (thunks.retired == 0 || !take_fence()) return; /* as in pintle_thunk_free, for all of them */
     for (uint32_t i = 0; i < thunks.fresh; i++) {
         struct pintle_thunk *thunk = &thunk_table[i];
         if (atomic_load_relaxed(&thunk->state) != THUNK_RETIRED || is_inside(thunk)) continue;
@@ -157,7 +157,7 @@ int pintle_thunk_free(pintle_thunk *thunk) {
         result = PINTLE_EINVAL;
     } else {
         set_state_locked(thunk, THUNK_OPEN, THUNK_CLOSING);
-        if (is_inside(thunk)) {
+        if (!take_fence() || is_inside(thunk)) { /* who enters has left a slot to see, or sees CLOSING */
             set_state_locked(thunk, THUNK_CLOSING, THUNK_OPEN);
             result = PINTLE_EBUSY;
         } else {

@@ -7,8 +7,9 @@
  *   CLOSING  thunk_free looks whether somebody is inside       under thunks.lock; calls wait for what follows
  *   RETIRED  calls get closed_result; FREE once nobody is in   under thunks.lock
  *
- * Who is inside (as DRAIN): a caller writes the thunk into a slot of its thread (thread->thunks_inside, by depth), then does
- * LEAVE's locked step, then reads the state; freeing sets the state, fence, reads the slots. Deeper than the slots go, the
+ * Who is inside (as DRAIN): a caller writes the thunk into a slot of its thread (thread->thunks_inside, by depth), then leaves
+ * the call, then reads the state; freeing sets the state, fences all threads (take.c), reads the slots. Where there is no
+ * such fence, leaving the call is a locked step. Deeper than the slots go, the
  * thunk counts. Nobody looks when the last caller leaves a retired thunk: the next that makes one sweeps.
  * Threads: any. Locks: thunks.lock. Order: see above. Tests: tests/api/test_thunk.c. */
 #ifndef PINTLE_SRC_THUNK_H

@@ -4,7 +4,8 @@
  *          processor_pass_on; retake with its reserved spare, give_away; the monitor's rounds and sleeps; a publisher
  *          without a processor.
  * Simpler  The only queue is the global one; sections under sched.lock are one step; `searching` is left out (wake.pml);
- *          which call is overdue is anybody's guess. A long sleep has no time limit.
+ *          which call is overdue is anybody's guess. A long sleep has no time limit. Leaving is the locked step of
+ *          systems that cannot fence all threads; the other way is in take.pml.
  * Proves   A processor is held by one thread or idle, never both, never neither for good; a task runs on one thread; the
  *          next holder of a processor sees what the last one wrote; calls that end only after another task has run do
  *          end (deadlock is the error).

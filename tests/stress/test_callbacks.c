@@ -218,3 +218,9 @@ static void storm_run(unsigned processors, unsigned tasks, unsigned rounds) {
 CASE_TIMEOUT(callbacks_panics_exits_and_outsiders_one_processor, 60) { storm_run(1, 10, 300); }
 CASE_TIMEOUT(callbacks_panics_exits_and_outsiders_two_processors, 60) { storm_run(2, 20, 300); }
 CASE_TIMEOUT(callbacks_panics_exits_and_outsiders_four_processors, 60) { storm_run(4, 40, 150); }
+/* As where the system cannot fence all threads at once. */
+CASE_TIMEOUT(callbacks_panics_exits_and_outsiders_where_calls_are_left_by_a_swap, 60) {
+    helper_set_environment("PINTLE_DEBUG", "fence=0");
+    storm_run(2, 20, 300);
+    helper_set_environment("PINTLE_DEBUG", NULL);
+}

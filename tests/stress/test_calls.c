@@ -97,6 +97,12 @@ static void storm_run(unsigned processors, unsigned tasks, unsigned rounds, uint
 CASE_TIMEOUT(calls_that_return_as_their_processor_is_taken_one_processor, 60) { storm_run(1, 20, 500, 60); }
 CASE_TIMEOUT(calls_that_return_as_their_processor_is_taken_two_processors, 60) { storm_run(2, 20, 1000, 60); }
 CASE_TIMEOUT(calls_that_return_as_their_processor_is_taken_four_processors, 60) { storm_run(4, 40, 300, 60); }
+/* As where the system cannot fence all threads at once. */
+CASE_TIMEOUT(calls_that_return_as_their_processor_is_taken_by_a_swap, 60) {
+    helper_set_environment("PINTLE_DEBUG", "fence=0");
+    storm_run(2, 20, 1000, 60);
+    helper_set_environment("PINTLE_DEBUG", NULL);
+}
 CASE_TIMEOUT(calls_of_no_length_by_many_tasks, 60) { storm_run(2, 100, 2000, 1); }
 CASE_TIMEOUT(calls_that_last_longer_than_a_slice, 60) { storm_run(2, 10, 15, 15000); }
 

@@ -1,6 +1,6 @@
 /* call.S (System V, x86-64): the hot half of foreign calls. The protocol is explained in src/call.c.
  *
- * pintle_call: 1 plain store to enter, 1 atomic step to leave; touched lines: the thread's record (call, stack_top,
+ * pintle_call: 1 plain store to enter, 1 to leave, which is a locked step where take_by_fence says so; touched lines: the thread's record (call, stack_top,
  * attention) and the call block. No callee-saved register is used, so nothing is saved but SP.
  * Unwinding goes on from the thread's stack to the task's: backtraces see all. What would unwind for good, an exception or
  * the end of the thread, is stopped by the personality: it must not leave a call that still says IN. */
@@ -52,12 +52,17 @@ pintle_call:
     cmpl    $CALL_IN, %ecx
     jne     .Lcold
     leaq    CALL_LEAVE_STEP(%rax), %rcx
-    lock cmpxchgq %rcx, THREAD_CALL(%rdx) /* LEAVE 4 */
-    jne     .Lcold
+    cmpb    $0, take_by_fence(%rip)
+    je      .Llocked
+    movq    %rcx, THREAD_CALL(%rdx) /* LEAVE 4: TAKE's L2, then L3 */
+.Lleft:
     cmpl    $0, THREAD_ATTENTION(%rdx)
     jne     .Lcold
     movl    %esi, %eax
     ret
+.Llocked:
+    lock cmpxchgq %rcx, THREAD_CALL(%rdx)
+    je      .Lleft
 .Lcold:
     movq    %rdx, %rdi
     jmp     call_leave_cold

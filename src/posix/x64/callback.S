@@ -7,7 +7,7 @@
  *         [8][r15 r14 r13 r12 rbp rbx]                   [return address] <- record.sp
  *   low   the callback's user code                 low   [record, 64-aligned] <- stack_top, thread->callback
  *
- * One locked step (LEAVE's), which is also the fence of the thunk's slot; entering the call again is a plain store.
+ * Leaving the call and entering it again are plain stores; leaving is a locked step where take_by_fence says so.
  * Callee-saved registers are kept for panics that end here, only: else the user's function keeps them itself. */
 #include "linked.inc"
 
@@ -132,8 +132,12 @@ thunk_common:
     jmp     .Lenter_cold            /* all in C: src/sanitize/switch.c */
 #endif
     leaq    CALL_LEAVE_STEP(%rax), %rcx
-    lock cmpxchgq %rcx, THREAD_CALL(%r10) /* ENTER_CB 3, as early as can be: what follows need not wait for it */
-    jne     .Lenter_cold
+    testb   $CALL_IN, %al           /* or 0, from .Lnot_in */
+    jz      .Lenter_cold
+    cmpb    $0, take_by_fence(%rip)
+    je      .Llocked
+    movq    %rcx, THREAD_CALL(%r10) /* ENTER_CB 3: TAKE's L2, then L3 */
+.Lleft_call:
     cmpl    $0, THREAD_ATTENTION(%r10)
     jne     .Lenter_cold
     enter_task
@@ -259,7 +263,7 @@ arch_callback_landed:               /* rdi = the scope; the stack pointer is the
     andl    $CALL_STATE_MASK, %ecx
     cmpl    $CALL_OUT, %ecx
     je      elsewhere
-    xorl    %eax, %eax              /* what it cannot be now: the swap fails */
+    xorl    %eax, %eax              /* not to be left here */
     cmpl    $CALL_AWAY, %ecx
     jne     .Lenter
     cmpq    TASK_STACK_RESERVE(%rdx), %rsp /* a section: the foreign frames are on the task's stack */
@@ -272,6 +276,9 @@ arch_callback_landed:               /* rdi = the scope; the stack pointer is the
 .Ldeep:
     lock incl THUNK_DEEP(%r11)
     jmp     .Lslot
+.Llocked:
+    lock cmpxchgq %rcx, THREAD_CALL(%r10)
+    je      .Lleft_call
 .Lenter_cold:
     enter_task
     movq    %rbx, %rdi
