@@ -11,8 +11,9 @@
  *   YIELD   the end of the ring
  *   GUARDED the guard that X holds is released: only now can it be found (wait.h)
  *   PARK    fetch_or(park, SAVED); WOKEN was there: X runs again at once (see task.h)
+ *   JOIN    X's word into the other task's `join`; that one has ended: X runs again at once (wait.h)
  *   EXIT    swap(join, DONE): wakes the joiner, frees a detached task, or leaves it to its joiner
- *   EXIT_JOINED  the joiner waits already and is Y itself, claimed before the switch: join = DONE, nobody else looks
+ *   EXIT_JOINED  the joiner waits already and is Y itself, taken before the switch: join = DONE, nobody else looks
  *   QUEUE   X lost its processor in a call: take an idle one and go on, else the global queue
  * A pinned task never goes to another task directly: its thread goes to the loop and waits with it (protocol PIN,
  * spare.c), and whoever takes it from a queue hands its processor to that thread.
@@ -235,7 +236,7 @@ static inline struct pintle_task *pick_direct(struct processor *processor, bool 
 static inline struct pintle_task *pick_joiner(struct processor *processor, struct pintle_task *task) {
     uint64_t join = atomic_load_acquire(&task->join);
     if (join <= JOIN_DETACHED || next_tick(processor) % GLOBAL_INTERVAL == 0) return NULL;
-    return sleeper_take_joiner(join);
+    return sleeper_take_joiner(&task->join, join);
 }
 
 static COLD void depart_bound(struct thread *thread, struct pintle_task *task, enum left_kind kind) {
@@ -361,8 +362,10 @@ static COLD void arrived_yield_slow(struct processor *processor, struct pintle_t
 
 static __attribute__((noinline)) void arrived_other(struct thread *thread, struct pintle_task *task,
                                                     enum left_kind kind) {
-    if (kind == LEFT_PARK) {
-        task_set_state(task, TASK_RUNNING, TASK_WAITING);
+    if (kind == LEFT_JOIN || kind == LEFT_PARK) task_set_state(task, TASK_RUNNING, TASK_WAITING);
+    if (kind == LEFT_JOIN) {
+        sleeper_joins(&task->sleeper, thread->left_join);
+    } else if (kind == LEFT_PARK) {
         sleeper_saved(&task->sleeper);
     } else if (kind == LEFT_EXIT_JOINED) {
         task_ended(thread, task);

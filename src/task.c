@@ -1,7 +1,8 @@
 /* task.c: making, joining and ending tasks.
  *
- * Joining: task->join goes 0 -> the joiner's word -> DONE, or 0 -> DETACHED -> DONE. The joiner opens its claim, then
- * CAS(0 -> word); the task at its end, already off its stack (arrived), swaps in DONE and wakes whom it finds there.
+ * Joining: task->join goes 0 -> the joiner's word -> DONE, or 0 -> DETACHED -> DONE. Without a deadline it is a joining wait
+ * (wait.h), else the joiner opens its claim, then CAS(0 -> word). The task at its end, already off its stack (arrived), swaps in
+ * DONE and wakes whom it finds there; or takes a joiner that waits already, and goes straight there.
  * After DONE the record belongs to the joiner, who frees it.
  * Records of dead tasks stay with the processor that frees them, up to CACHE_MOST; then half goes to the pool.
  * Threads: any; caches: the processor's holder. Order: join CAS / swap acq_rel. Tests: tests/api/test_task.c. */
@@ -240,32 +241,51 @@ int pintle_spawn_with_sized(pintle_task **out_task, pintle_fn *fn, void *arg, co
     return task_spawn(out_task, fn, arg, &known, NULL, "pintle_spawn_with", __builtin_return_address(0));
 }
 
+static NORETURN COLD void join_refused(const struct pintle_task *task) {
+    panic("pintle_join: task %llu is detached or joined by another", (unsigned long long)task->id);
+}
+
+static int join_with_deadline(struct pintle_task *task, int64_t deadline_ns) {
+    struct wait wait;
+    uint64_t join = 0, word;
+    enum wake_reason reason;
+    int result;
+    if (deadline_ns == PINTLE_NOWAIT) return wait_result(WAKE_DEADLINE, deadline_ns, "pintle_join");
+    if ((result = wait_begin(&wait, "pintle_join")) != 0) return result;
+    word = sleeper_join_word(&wait);
+    if (!atomic_cas_acq_rel(&task->join, &join, word)) {
+        wait_abandon(&wait); /* nobody knew of it */
+        if (join != JOIN_DONE) join_refused(task);
+        return 0;
+    }
+    reason = wait_finish(&wait, deadline_ns);
+    /* Not woken by the end of the task: take the word back, unless it ends just now. */
+    if (reason == WAKE_EVENT || !atomic_cas_acq_rel(&task->join, &word, 0)) return 0;
+    return wait_result(reason, deadline_ns, "pintle_join");
+}
+
+/* Waits until the task has ended. */
+static inline int join_wait(struct thread *thread, struct pintle_task *task, int64_t deadline_ns) {
+    if (atomic_load_acquire(&task->join) == JOIN_DONE) return 0;
+    if (UNLIKELY(deadline_ns != PINTLE_FOREVER || !runs_task_code(thread)))
+        return join_with_deadline(task, deadline_ns);
+    int result = wait_result(wait_join(thread, &task->join, "pintle_join"), deadline_ns, "pintle_join");
+    if (UNLIKELY(result == 0 && atomic_load_acquire(&task->join) != JOIN_DONE)) join_refused(task);
+    return result;
+}
+
 int pintle_join(pintle_task *task, int64_t deadline_ns) { return pintle_join_info(task, deadline_ns, NULL); }
 
 int pintle_join_info(pintle_task *task, int64_t deadline_ns, pintle_panic_info *out) {
-    struct wait wait;
-    uint64_t join = 0, word;
-    enum wake_reason reason = WAKE_EVENT;
+    struct thread *thread = arch_self_before_switch();
     int result = deadline_check(deadline_ns, "pintle_join");
     if (result != 0) return result;
     if (task == NULL) return error_set(PINTLE_EINVAL, 0, "pintle_join: the task is NULL");
-    if (task == pintle_self()) return error_set(PINTLE_EDEADLK, 0, "pintle_join: a task cannot wait for its own end");
-    if (atomic_load_acquire(&task->join) != JOIN_DONE) {
-        if (deadline_ns == PINTLE_NOWAIT) return wait_result(WAKE_DEADLINE, deadline_ns, "pintle_join");
-        if ((result = wait_begin(&wait, "pintle_join")) != 0) return result;
-        word = sleeper_join_word(&wait);
-        if (atomic_cas_acq_rel(&task->join, &join, word)) {
-            reason = wait_finish(&wait, deadline_ns);
-            /* Not woken by the end of the task: take the word back, unless it ends just now. */
-            if (reason != WAKE_EVENT && atomic_cas_acq_rel(&task->join, &word, 0)) {
-                return wait_result(reason, deadline_ns, "pintle_join");
-            }
-        } else {
-            wait_abandon(&wait); /* nobody knew of it */
-            if (join != JOIN_DONE)
-                panic("pintle_join: task %llu is detached or joined by another", (unsigned long long)task->id);
-        }
+    if (UNLIKELY(thread != NULL && task == thread->task)) {
+        return error_set(PINTLE_EDEADLK, 0, "pintle_join: a task cannot wait for its own end");
     }
+    result = join_wait(thread, task, deadline_ns);
+    if (UNLIKELY(result != 0)) return result;
     bool panicked = task_is(task, TASK_PANICKED);
     if (panicked) {
         const pintle_panic_info *info = &task->panic->info;

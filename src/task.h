@@ -22,6 +22,7 @@
  *           seq loses. Two kinds of wait differ in how it is won; wait.h explains both:
  *           GUARDED  by a plain store under the guard that the sleeper named; it is on its way out while it holds that.
  *           free     by compare-and-swap; then `park` says who comes second, the winner or the switch.
+ *           joining  by taking the sleeper's word out of the other task's `join`, where it is put after the switch.
  *   park    SAVED: the sleeper has left its stack (or sleeps). WOKEN: the winner has finished. Whoever comes second
  *           makes it runnable. So a task is never run before its registers are saved (protocol SAVED).
  * Order: claim CAS acq_rel; park fetch_or acq_rel, which carries what the waker wrote to the sleeper.
@@ -44,7 +45,12 @@ enum task_state { TASK_IDLE, TASK_RUNNABLE, TASK_RUNNING, TASK_WAITING, TASK_DEA
 
 /* Why a wait ended; also the low bits of claim. */
 enum wake_reason { WAKE_NONE = 0, WAKE_OPEN, WAKE_SELF, WAKE_EVENT, WAKE_DEADLINE, WAKE_CANCEL };
-enum { CLAIM_REASON_MASK = 15, CLAIM_GUARDED = 16, CLAIM_MASKED = 32 }; /* MASKED: not for cancellers */
+enum {
+    CLAIM_REASON_MASK = 15,
+    CLAIM_GUARDED = 16,
+    CLAIM_MASKED = 32,
+    CLAIM_JOINING = 64
+}; /* MASKED: not for cancellers */
 
 enum { PARK_SAVED = 1, PARK_WOKEN = 2 };
 
@@ -55,10 +61,14 @@ struct sleeper {
     _Atomic uint32_t park;
     bool external;                 /* a thread that is no task: woken through the word `park` */
     _Atomic(struct guard *) guard; /* of its last guarded wait */
-    struct sleeper *next_free;     /* external ones, in their pool */
+    union {
+        struct sleeper *next_free;         /* external ones, in their pool */
+        _Atomic(_Atomic uint64_t *) joins; /* of its last joining wait */
+    };
 };
 
-/* task->join: 0, DONE, DETACHED, or the joiner's sleeper with the low bits of its seq. Sleepers are 64-aligned. */
+/* task->join: 0, DONE, DETACHED, or the joiner's sleeper with the low bits of its seq, and whether that is a joining wait.
+ * Sleepers are 64-aligned. */
 #define JOIN_DONE 1u
 #define JOIN_DETACHED 2u
 

@@ -37,7 +37,7 @@ struct guard;
 enum thread_state { THREAD_FREE, THREAD_SPARE, THREAD_WAITER, THREAD_BOUND, THREAD_ACTIVE, THREAD_ENDED };
 
 /* How the task that leaves is to be published by the one that arrives (protocol SAVED). */
-enum left_kind { LEFT_NONE, LEFT_YIELD, LEFT_GUARDED, LEFT_PARK, LEFT_EXIT, LEFT_EXIT_JOINED, LEFT_QUEUE };
+enum left_kind { LEFT_NONE, LEFT_YIELD, LEFT_GUARDED, LEFT_PARK, LEFT_JOIN, LEFT_EXIT, LEFT_EXIT_JOINED, LEFT_QUEUE };
 
 /* thread->parker. */
 enum { PARKER_EMPTY, PARKER_TOKEN, PARKER_SLEEPS, PARKER_POLLS /* in the poller: io_poll.c */ };
@@ -76,7 +76,10 @@ struct thread {
     /* Line 1: switching. Owner only, but for `processor`, which the monitor reads. */
     alignas(CACHE_LINE) _Atomic(struct processor *) processor;
     struct pintle_task *left; /* the task that just left, to be published by arrived() */
-    struct guard *left_guard; /* GUARDED: what it holds, to be released then */
+    union {
+        struct guard *left_guard;    /* GUARDED: what it holds, to be released then */
+        _Atomic uint64_t *left_join; /* JOIN: of the task that it waits for */
+    };
     enum left_kind left_kind;
     bool is_home; /* the thread that called pintle_run: runs only the main task */
     bool is_searching;

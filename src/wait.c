@@ -10,7 +10,9 @@
 #include "memory.h"
 #include "scheduler.h"
 
-enum { REASON_BITS = 8, JOIN_SEQ_BITS = 23 };
+enum { REASON_BITS = 8, JOIN_SEQ_BITS = 22, JOIN_SHIFT = JOIN_SEQ_BITS + 1 };
+#define JOIN_SEQ_MASK ((UINT64_C(1) << JOIN_SEQ_BITS) - 1)
+#define JOIN_JOINING (UINT64_C(1) << JOIN_SEQ_BITS)
 
 static struct lock pool_lock = LOCK_INIT(RANK_LEAF);
 static struct sleeper *pool;
@@ -18,6 +20,14 @@ static struct sleeper *pool;
 static inline uint64_t claim_word(uint64_t seq, unsigned bits) { return seq << REASON_BITS | bits; }
 static inline enum wake_reason claim_reason(uint64_t claim) { return (enum wake_reason)(claim & CLAIM_REASON_MASK); }
 static inline uint64_t claim_seq(uint64_t claim) { return claim >> REASON_BITS; }
+
+/* Addresses have 47 bits and sleepers are 64-aligned: 41 bits, a bit for JOINING, and 22 of the seq. */
+static inline uint64_t join_word(const struct sleeper *sleeper, uint64_t seq) {
+    return (uint64_t)(uintptr_t)sleeper >> 6 << JOIN_SHIFT | (seq & JOIN_SEQ_MASK);
+}
+static inline struct sleeper *join_sleeper(uint64_t join) {
+    return (struct sleeper *)(uintptr_t)(join >> JOIN_SHIFT << 6);
+}
 
 /* ---- Sleepers ---- */
 
@@ -93,6 +103,12 @@ static inline void disarm_deadline(struct pintle_task *task) {
 static uint64_t claim_try(struct sleeper *sleeper, uint64_t seq, enum wake_reason reason) {
     uint64_t claim = atomic_load_acquire(&sleeper->claim);
     while (claim_seq(claim) == seq && claim_reason(claim) == WAKE_OPEN) {
+        if (claim & CLAIM_JOINING) { /* may be another wait by now: then its word is not there */
+            uint64_t word = join_word(sleeper, seq) | JOIN_JOINING;
+            if (!atomic_cas_acq_rel(atomic_load_relaxed(&sleeper->joins), &word, 0)) return 0;
+            atomic_store_relaxed(&sleeper->claim, claim_word(seq, reason));
+            return claim;
+        }
         if (!(claim & CLAIM_GUARDED)) {
             if (atomic_cas_acq_rel(&sleeper->claim, &claim, claim_word(seq, reason))) return claim;
             continue;
@@ -217,6 +233,15 @@ enum wake_reason wait_finish(struct wait *wait, int64_t deadline_ns) {
     }
     atomic_store_relaxed(&task->waits_for, NULL);
     return claim_reason(atomic_load_acquire(&wait->sleeper->claim));
+}
+
+enum wake_reason wait_join(struct thread *thread, _Atomic uint64_t *join, const char *what) {
+    struct pintle_task *task = thread->task;
+    atomic_store_relaxed(&task->waits_for, what);
+    thread->left_join = join;
+    depart(thread, LEFT_JOIN);
+    atomic_store_relaxed(&task->waits_for, NULL);
+    return claim_reason(atomic_load_acquire(&task->sleeper.claim));
 }
 
 void wait_abandon(struct wait *wait) {
@@ -361,7 +386,7 @@ void waiters_wake_chain(struct waiter *first) {
 bool sleeper_wake(struct sleeper *sleeper, uint64_t seq, enum wake_reason reason) {
     uint64_t claim = claim_try(sleeper, seq, reason);
     if (claim == 0) return false;
-    if (claim & CLAIM_GUARDED) {
+    if (claim & (CLAIM_GUARDED | CLAIM_JOINING)) {
         make_runnable(sleeper); /* external ones claim for themselves */
     } else {
         wake_claimed(sleeper);
@@ -373,26 +398,53 @@ void sleeper_saved(struct sleeper *sleeper) {
     if (atomic_or_acq_rel(&sleeper->park, PARK_SAVED) & PARK_WOKEN) make_runnable(sleeper);
 }
 
-/* Addresses have 47 bits and sleepers are 64-aligned: 41 bits, and 23 of the seq. */
-uint64_t sleeper_join_word(const struct wait *wait) {
-    return (uint64_t)(uintptr_t)wait->sleeper >> 6 << JOIN_SEQ_BITS | (wait->seq & ((1u << JOIN_SEQ_BITS) - 1));
+void sleeper_joins(struct sleeper *sleeper, _Atomic uint64_t *join) {
+    struct pintle_task *task = task_of_sleeper(sleeper);
+    uint64_t seq = claim_seq(atomic_load_relaxed(&sleeper->claim)) + 1, nothing = 0;
+    uint64_t word = join_word(sleeper, seq) | JOIN_JOINING;
+    bool masked = task->cancel_masks != 0; /* once its word is there, the task may run */
+    atomic_store_relaxed(&sleeper->joins, join);
+    atomic_store_release(&sleeper->claim, claim_word(seq, WAKE_OPEN | CLAIM_JOINING | (masked ? CLAIM_MASKED : 0)));
+    if (!atomic_cas_seq_cst(join, &nothing, word)) { /* a full fence: CANCEL */
+        atomic_store_relaxed(&sleeper->claim, claim_word(seq, WAKE_EVENT));
+    } else if (!masked && UNLIKELY((atomic_load_seq_cst(&task->flags) & TASK_CANCELED) != 0) &&
+               atomic_cas_acq_rel(join, &word, 0)) {
+        atomic_store_relaxed(&sleeper->claim, claim_word(seq, WAKE_CANCEL));
+    } else {
+        return;
+    }
+    make_runnable(sleeper);
 }
 
+uint64_t sleeper_join_word(const struct wait *wait) { return join_word(wait->sleeper, wait->seq); }
+
 void sleeper_wake_joiner(uint64_t join) {
-    struct sleeper *sleeper = (struct sleeper *)(uintptr_t)(join >> JOIN_SEQ_BITS << 6);
+    struct sleeper *sleeper = join_sleeper(join);
     uint64_t seq = claim_seq(atomic_load_acquire(&sleeper->claim));
+    if (join & JOIN_JOINING) { /* who has the word has the claim */
+        atomic_store_relaxed(&sleeper->claim, claim_word(seq, WAKE_EVENT));
+        make_runnable(sleeper);
+        return;
+    }
     /* The seq from the word, never the sleeper's current one: it may wait for something else by now. */
-    if (((seq ^ join) & ((1u << JOIN_SEQ_BITS) - 1)) != 0) return;
+    if (((seq ^ join) & JOIN_SEQ_MASK) != 0) return;
     sleeper_wake(sleeper, seq, WAKE_EVENT);
 }
 
-struct pintle_task *sleeper_take_joiner(uint64_t join) {
-    struct sleeper *sleeper = (struct sleeper *)(uintptr_t)(join >> JOIN_SEQ_BITS << 6);
+struct pintle_task *sleeper_take_joiner(_Atomic uint64_t *join_at, uint64_t join) {
+    struct sleeper *sleeper = join_sleeper(join);
     struct pintle_task *task = task_of_sleeper(sleeper);
+    if (LIKELY(join & JOIN_JOINING)) {
+        if (UNLIKELY(task->bound != NULL) || !atomic_cas_acq_rel(join_at, &join, 0)) return NULL;
+        uint64_t open = atomic_load_relaxed(&sleeper->claim);
+        atomic_store_relaxed(&sleeper->claim, claim_word(claim_seq(open), WAKE_EVENT));
+        task_set_state(task, TASK_WAITING, TASK_RUNNABLE);
+        return task;
+    }
     /* It reset `park` before the word that we have was there, so this is of that wait. */
     if (sleeper->external || !(atomic_load_acquire(&sleeper->park) & PARK_SAVED) || task->bound != NULL) return NULL;
     uint64_t claim = atomic_load_acquire(&sleeper->claim);
-    if (((claim_seq(claim) ^ join) & ((1u << JOIN_SEQ_BITS) - 1)) != 0 || claim_reason(claim) != WAKE_OPEN ||
+    if (((claim_seq(claim) ^ join) & JOIN_SEQ_MASK) != 0 || claim_reason(claim) != WAKE_OPEN ||
         !atomic_cas_acq_rel(&sleeper->claim, &claim, claim_word(claim_seq(claim), WAKE_EVENT))) {
         return NULL;
     }

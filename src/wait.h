@@ -18,9 +18,19 @@
  *   3 leaves; arrived: fetch_or(park, SAVED)         c old has SAVED: makes it runnable
  *     WOKEN was there: runnable at once
  *
+ * A joining wait, without a deadline, for a task's end:
+ *
+ *   joiner                                       the task that ends, or a canceller
+ *   1 departs                                    a takes word out of join, by a compare-and-swap (a task at its end: or by the
+ *   2 arrived: claim = OPEN|JOINING                swap to DONE): one has it, the joiner has left its stack
+ *   3 CAS(join, 0 -> word); then cancel looked   b claim = reason
+ *     at: a. The other was DONE: runnable at     c makes it runnable
+ *     once
+ * One atomic step for each side.
+ *
  * CANCEL: the canceller writes the flag, then looks for the sleeper; the sleeper shows itself, then reads the flag; so one
- * of the two sees the other. Showing itself: a free wait by its claim (seq_cst); a guarded one by naming its guard, before
- * it takes that (a full fence). A canceller that sees the guard and no open claim takes the guard, and looks again.
+ * of the two sees the other. Showing itself: a free wait by its claim (seq_cst); a joining one by its claim, before its
+ * word is in `join` (a full fence); a guarded one by naming its guard, before it takes that (a full fence). A canceller that sees the guard and no open claim takes the guard, and looks again.
  *
  * A thread that is no task waits with an external sleeper, on the word `park` itself.
  * Threads: any. Tests: tests/api/test_event.c, test_sleep.c, test_chan.c, test_mutex.c; tests/model/guarded.pml, saved.pml. */
@@ -88,6 +98,9 @@ enum wake_reason wait_guarded(struct waiter *waiter, struct guard *guard, const 
 int wait_begin(struct wait *wait, const char *what);
 /* Sleeps until woken, cancelled, or deadline_ns on pintle_now()'s clock. Then the caller takes its waiters out. */
 enum wake_reason wait_finish(struct wait *wait, int64_t deadline_ns);
+/* Waits without a deadline, in a task, for `join` of another one: EVENT, once it is DONE (or else it is not this task's to
+ * join), or CANCEL. */
+enum wake_reason wait_join(struct thread *thread, _Atomic uint64_t *join, const char *what);
 /* The other way out, when there is nothing to wait for after all. Waits only for a waker that was faster. */
 void wait_abandon(struct wait *wait);
 
@@ -100,9 +113,11 @@ uint64_t sleeper_join_word(const struct wait *wait);
 void sleeper_wake_joiner(uint64_t join);
 /* The same without a queue: the joiner, RUNNABLE and the caller's, if it has left its stack and may run on any thread; else
  * NULL, and nothing has happened. */
-struct pintle_task *sleeper_take_joiner(uint64_t join);
+struct pintle_task *sleeper_take_joiner(_Atomic uint64_t *join_at, uint64_t join);
 /* Called by arrived: the sleeper's task has left its stack. */
 void sleeper_saved(struct sleeper *sleeper);
+/* The same, for LEFT_JOIN. */
+void sleeper_joins(struct sleeper *sleeper, _Atomic uint64_t *join);
 /* CANCEL: ends the task's wait, and those to come, with ECANCELED. */
 void wait_cancel(struct pintle_task *task);
 

@@ -329,6 +329,60 @@ CASE(cancel_leaves_waits_of_threads_and_in_calls_alone) {
     ck_assert_int_eq(f.codes[2], PINTLE_ECANCELED);
 }
 
+/* ---- Joining, while the other ends: the join that gave 0 was the only one, else the task is there to be joined ---- */
+
+typedef struct join_race {
+    pintle_event go;
+    pintle_task *other;
+    bool masks;
+    int code;
+    unsigned outcomes[2]; /* joined, cancelled */
+} join_race;
+static void end_after_go(void *arg) { MUST(pintle_event_wait(&((join_race *)arg)->go, PINTLE_FOREVER) == 0); }
+static void join_other(void *arg) {
+    join_race *r = arg;
+    if (r->masks) pintle_cancel_mask();
+    r->code = pintle_join(r->other, PINTLE_FOREVER);
+    if (r->masks) pintle_cancel_unmask();
+}
+static int join_race_main(void *arg) {
+    join_race *r = arg;
+    for (unsigned i = 0; i < 3000; i++) {
+        pintle_task *joiner;
+        pintle_event_init(&r->go);
+        r->code = -1;
+        MUST(pintle_spawn(&r->other, end_after_go, r) == 0);
+        MUST(pintle_spawn(&joiner, join_other, r) == 0);
+        for (unsigned yields = i % 4; yields > 0; yields--) pintle_yield();
+        if (i % 2 == 0) pintle_event_set(&r->go);
+        if (i % 3 == 0) pintle_yield();
+        pintle_task_cancel(joiner);
+        if (i % 2 == 1) pintle_event_set(&r->go);
+        MUST(pintle_join(joiner, PINTLE_FOREVER) == 0);
+        MUST(r->code == 0 || (r->code == PINTLE_ECANCELED && !r->masks));
+        if (r->code != 0) MUST(pintle_join(r->other, PINTLE_FOREVER) == 0);
+        r->outcomes[r->code != 0]++;
+    }
+    return 0;
+}
+CASE(cancel_of_a_join_that_races_with_the_end_loses_nothing) {
+    for (unsigned processors = 1; processors <= 2; processors++) {
+        join_race r = {.masks = false};
+        ck_assert_int_eq(helper_run(join_race_main, &r, processors), 0);
+        ck_assert_uint_gt(r.outcomes[0], 0);
+        ck_assert_uint_gt(r.outcomes[1], 0);
+    }
+    ASSERT_ALL_MUST();
+}
+CASE(cancel_leaves_a_masked_join_alone) {
+    for (unsigned processors = 1; processors <= 2; processors++) {
+        join_race r = {.masks = true};
+        ck_assert_int_eq(helper_run(join_race_main, &r, processors), 0);
+        ck_assert_uint_eq(r.outcomes[1], 0);
+    }
+    ASSERT_ALL_MUST();
+}
+
 /* ---- Ends ---- */
 
 static void do_nothing(void *arg) { (void)arg; }

@@ -1,7 +1,7 @@
 /* saved.pml: SAVED (src/scheduler.c, src/wait.c, src/task.h, pintle_join in src/task.c): waiting, waking, joining.
  *
- * Models   wait_begin, wait_finish, wait_abandon; depart and arrived for PARK, EXIT and EXIT_JOINED; sleeper_wake,
- *          sleeper_saved, sleeper_take_joiner; an event, a deadline's timer, a canceller; the join word with its part of the seq, timed out and not.
+ * Models   wait_begin, wait_finish, wait_abandon, wait_join; depart and arrived for PARK, JOIN, EXIT and EXIT_JOINED;
+ *          sleeper_wake, sleeper_saved, sleeper_joins, sleeper_take_joiner; an event, a deadline's timer, a canceller; the join word with its part of the seq, timed out and not.
  * Simpler  One queue of runnable tasks; any thread takes from it. Atomic operations are sequentially consistent, as the
  *          locked instructions are that they become. The event's lock makes setting it, and queueing, one step each.
  * Proves   A task is resumed only after its registers are saved, by one thread, once for each departure; one waker wins; a
@@ -9,20 +9,25 @@
  *          cancelling has seen it happen; the ended task is freed once; no wake-up is lost (deadlock is the error). That a
  *          stale seq loses is modelled, but no search here depends on it.
  * Bounds   2 threads; a task that waits for the event (deadline, cancelling), joins with a deadline, waits for the event
- *          again and joins without; the task that it joins; a setter, a timer, a canceller.
+ *          again and joins without (a joining wait); the task that it joins; a setter, a timer, a canceller.
  * Bugs     BUG_NOT_SAVED: the winner makes the task runnable without looking whether it has left its stack.
  *          BUG_ABANDON: who loses its own claim goes on without waiting for the winner.
  *          BUG_JOINER_UNSAVED: the task that ends goes to its joiner without looking whether that has left its stack.
+ *          BUG_JOIN_EARLY: the joiner's word is in `join` before it has left its stack.
+ *          BUG_JOIN_CLAIM: a canceller takes a joining wait by its claim, not by its word.
  * Search  clean
  * Search  bug -DBUG_NOT_SAVED
  * Search  bug -DBUG_ABANDON
  * Search  bug -DBUG_JOINER_UNSAVED
- * States   1,363,851 */
+ * Search  bug -DBUG_JOIN_EARLY
+ * Search  bug -DBUG_JOIN_CLAIM
+ * States   1,411,622 */
 #define WAITER 0
 #define JOINED 1
 #define PARK 0
 #define EXIT 1
 #define EXIT_JOINED 2
+#define JOIN 3
 
 #define OPEN 1
 #define SELF 2
@@ -32,9 +37,11 @@
 
 #define SAVED 1
 #define WOKEN 2
-#define DONE 15 /* the join word; else a seq, or 0 */
+#define DONE 15 /* the join word; else a seq, with JOINING or not, or 0 */
+#define JOINING 8
 
-byte seq, reason;          /* the waiter's claim */
+byte seq, reason;          /* the waiter's claim, */
+bool joining;              /* part of it */
 byte park;
 byte join;
 byte queued, armed;        /* the seq that waits in the event, in the timer; 0: none */
@@ -65,21 +72,47 @@ bool finished;
 /* One wins. */
 inline sleeper_wake(with, why) {
     atomic {
+        won = false;
+        taken = false;
         if
-        :: seq == with && reason == OPEN -> reason = why; won = true; writing = true
-        :: else -> won = false
+#ifndef BUG_JOIN_CLAIM
+        :: seq == with && reason == OPEN && joining -> taken = true
+        :: seq == with && reason == OPEN && !joining -> reason = why; won = true; writing = true
+#else
+        :: seq == with && reason == OPEN && joining -> won = true; reason = why
+        :: seq == with && reason == OPEN && !joining -> reason = why; won = true; writing = true
+#endif
+        :: else
         fi
     }
     if
+    :: taken ->
+        atomic {
+            taken = false;
+            if
+            :: join == (with | JOINING) -> join = 0; taken = true
+            :: else
+            fi
+        }
+        if
+        :: taken -> reason = why; runnable!WAITER
+        :: else
+        fi
+#ifdef BUG_JOIN_CLAIM
+    :: won && joining -> runnable!WAITER
+    :: won && !joining -> WAKE_STEP2
+#else
     :: won -> WAKE_STEP2
+#endif
     :: else
     fi;
-    won = false
+    won = false;
+    taken = false
 }
 
 proctype thread(byte me) {
     byte task, kind, old, word;
-    bool won;
+    bool won, taken;
 end:
     do
     :: atomic {
@@ -99,10 +132,40 @@ end_last: /* the waiter ends without a departure */
             :: (old & WOKEN) && !(NEEDS_PUSH_EARLY) -> runnable!task
             :: else
             fi;
+       :: kind == JOIN -> /* sleeper_joins; its seq stays while the word is its own */
+            word = JOINING + seq + 1;
+#ifndef BUG_JOIN_EARLY
+            atomic { seq++; reason = OPEN; joining = true }
+            atomic {
+                if
+                :: join == 0 -> join = word
+                :: else -> assert(join == DONE); word = 0
+                fi
+            }
+#else
+            word = JOINING + seq;
+#endif
+            if
+            :: word == 0 -> reason = EVENT; runnable!task
+            :: else ->
+                taken = cancelled;
+                atomic {
+                    if
+                    :: taken && join == word -> join = 0
+                    :: else -> taken = false
+                    fi
+                }
+                if
+                :: taken -> reason = CANCEL; runnable!task
+                :: else
+                fi;
+                taken = false
+            fi
        :: kind == EXIT ->
             atomic { assert(!freed); word = join; join = DONE }
             if
-            :: word != 0 -> /* sleeper_wake_joiner */
+            :: word > JOINING -> reason = EVENT; runnable!WAITER
+            :: word != 0 && word < JOINING -> /* sleeper_wake_joiner */
                 sleeper_wake(word, EVENT)
             :: else
             fi
@@ -130,7 +193,7 @@ inline depart(kind, task) {
 inline wait_begin() {
     assert(!writing);
     park = 0;
-    atomic { seq++; reason = OPEN }
+    atomic { seq++; reason = OPEN; joining = false }
 }
 
 inline wait_finish(deadline) {
@@ -208,7 +271,8 @@ again:
     /* pintle_join */
     if
     :: join == DONE -> goto free
-    :: else
+    :: join != DONE && round == 1 -> goto without
+    :: join != DONE && round == 0
     fi;
     wait_begin();
     atomic {
@@ -219,7 +283,7 @@ again:
     }
     if
     :: !mine ->
-        wait_finish(round == 0);
+        wait_finish(true);
         atomic {
             if
             :: reason == EVENT -> assert(join == DONE)
@@ -231,11 +295,7 @@ again:
             fi
         }
         if
-        :: mine -> mine = false; assert(round == 0 || cancelled);
-            if
-            :: round == 0 -> round = 1; goto again
-            :: else -> finished = true; runs[WAITER] = false; goto gone /* cancelled: it lets the task be */
-            fi
+        :: mine -> mine = false; round = 1; goto again
         :: else
         fi
     :: else ->
@@ -253,6 +313,24 @@ again:
         :: else
         fi
     fi;
+    goto free;
+without: /* wait_join */
+#ifdef BUG_JOIN_EARLY
+    atomic { seq++; reason = OPEN; joining = true }
+    atomic {
+        if
+        :: join == 0 -> join = JOINING + seq
+        :: else -> goto free
+        fi
+    }
+#endif
+    depart(JOIN, WAITER);
+    resume[WAITER]?on;
+    assert(reason == EVENT || reason == CANCEL && cancelled);
+    if
+    :: reason == EVENT
+    :: else -> finished = true; runs[WAITER] = false; goto gone /* cancelled: it lets the task be */
+    fi;
 free:
     assert(!freed && join == DONE);
     freed = true;
@@ -268,10 +346,21 @@ proctype joined() {
     resume[JOINED]?on;
     word = join; /* sleeper_take_joiner */
     if
+    :: word > JOINING ->
+        atomic {
+            if
+            :: join == word -> join = 0; claimed = true
+            :: else
+            fi
+        }
+        if
+        :: claimed -> reason = EVENT
+        :: else
+        fi
 #ifdef BUG_JOINER_UNSAVED
-    :: word != 0 ->
+    :: word != 0 && word < JOINING ->
 #else
-    :: word != 0 && (park & SAVED) ->
+    :: word != 0 && word < JOINING && (park & SAVED) ->
 #endif
         atomic {
             if
@@ -289,7 +378,7 @@ proctype joined() {
 
 proctype setter() {
     byte old, with;
-    bool won;
+    bool won, taken;
     atomic { event = true; with = queued; queued = 0 }
     if
     :: with != 0 -> sleeper_wake(with, EVENT)
@@ -299,7 +388,7 @@ proctype setter() {
 
 proctype timer() {
     byte old, with;
-    bool won;
+    bool won, taken;
     do
     :: atomic { armed != 0 -> with = armed; armed = 0 }; sleeper_wake(with, DEADLINE); with = 0
     :: break
@@ -308,7 +397,7 @@ proctype timer() {
 
 proctype canceller() {
     byte old, with;
-    bool won;
+    bool won, taken;
     cancelled = true;
     atomic {
         if
