@@ -155,11 +155,19 @@ void io_leave(pintle_io *io) {
     if (UNLIKELY((before & IO_CLOSED) != 0 && before < 2 * IO_USE)) io_free(io);
 }
 
-/* Tasks that a runtime has left behind waiting went with their stacks. */
+static struct waiter *claim_all_guarded(struct io_side *side, int status) {
+    side->waiting = 0;
+    return waiters_claim_all(&side->waiters, status);
+}
+
+/* Tasks that a runtime has left behind waiting went with their stacks, and will not leave by themselves. The caller has entered. */
 static void forget_left_behind_guarded(pintle_io *io) {
-    if (io->epoch == poll_epoch()) return;
+    uint32_t waiting = io->reading.waiting + io->writing.waiting;
+    if (io->epoch == poll_epoch() || waiting == 0) return;
     atomic_store_relaxed(&io->reading.waiters.first, NULL);
     atomic_store_relaxed(&io->writing.waiters.first, NULL);
+    io->reading.waiting = io->writing.waiting = 0;
+    atomic_fetch_sub_explicit(&io->uses, waiting * IO_USE, memory_order_acq_rel);
 }
 
 void io_wake_all(pintle_io *io) {
@@ -167,8 +175,8 @@ void io_wake_all(pintle_io *io) {
     struct waiter *readers, *writers;
     guard_acquire(guard);
     forget_left_behind_guarded(io);
-    readers = waiters_claim_all(&io->reading.waiters, PINTLE_ECLOSED);
-    writers = waiters_claim_all(&io->writing.waiters, PINTLE_ECLOSED);
+    readers = claim_all_guarded(&io->reading, PINTLE_ECLOSED);
+    writers = claim_all_guarded(&io->writing, PINTLE_ECLOSED);
     guard_release(guard);
     waiters_wake_chain(readers);
     waiters_wake_chain(writers);
@@ -197,11 +205,11 @@ void io_ready(const os_ready *ready) {
         if (events & (EPOLLHUP | EPOLLRDHUP | EPOLLERR)) atomic_store_relaxed(&io->is_over, true);
         if (events & (EPOLLIN | EPOLLHUP | EPOLLRDHUP | EPOLLERR)) {
             atomic_store_release(&io->reading.edges, atomic_load_relaxed(&io->reading.edges) + 1);
-            readers = waiters_claim_all(&io->reading.waiters, 0);
+            readers = claim_all_guarded(&io->reading, 0);
         }
         if (events & (EPOLLOUT | EPOLLHUP | EPOLLERR)) {
             atomic_store_release(&io->writing.edges, atomic_load_relaxed(&io->writing.edges) + 1);
-            writers = waiters_claim_all(&io->writing.waiters, 0);
+            writers = claim_all_guarded(&io->writing, 0);
         }
     }
     guard_release(guard);
@@ -260,9 +268,11 @@ int io_wait(pintle_io *io, struct io_side *side, uint32_t seen, int64_t deadline
     }
     waiter.status = 0;
     waiters_push(&side->waiters, &waiter);
+    side->waiting++;
     reason = wait_guarded(&waiter, guard, function, deadline_ns, WAIT_CANCELABLE);
     if (LIKELY(reason == WAKE_EVENT)) return LIKELY(waiter.status == 0) ? 0 : closed_error(function);
     guard_acquire(guard);
+    if (waiter.queued) side->waiting--;
     waiters_remove(&side->waiters, &waiter);
     guard_release(guard);
     return wait_result(reason, deadline_ns, function);

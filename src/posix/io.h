@@ -9,6 +9,7 @@ enum io_kind { IO_FILE, IO_PIPE, IO_SOCKET, IO_OTHER };
 
 struct io_side {
     struct waiters waiters; /* under guard_of(io) */
+    uint32_t waiting;       /* how many they are; under the guard */
     _Atomic uint32_t edges; /* how often the system told of a change; under the guard */
     _Atomic uint64_t dry;   /* edges + 1 when a read emptied it: until then there is nothing. 0: not known */
 };

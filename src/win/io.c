@@ -234,7 +234,15 @@ static int32_t end_pending(void) {
 
 void io_drain(void) {
     os_ready ready[POLL_BATCH];
-    while (end_pending() > 0) poll_publish(ready, os_poller_wait(ready, POLL_BATCH, os_now_ns() + PINTLE_MS(10)));
+    while (end_pending() > 0) {
+        unsigned count = os_poller_wait(ready, POLL_BATCH, os_now_ns() + PINTLE_MS(10));
+        for (unsigned i = 0; i < count; i++) {
+            struct operation *operation = (struct operation *)(uintptr_t)ready[i].token;
+            pintle_io *io = ready[i].kind == OS_READY_IO ? operation->io : NULL;
+            poll_publish(&ready[i], 1);
+            if (io != NULL) io_leave(io); /* its task will not */
+        }
+    }
 }
 
 void io_stop(void) {}

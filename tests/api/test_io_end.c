@@ -347,9 +347,14 @@ static int after_main(void *arg) {
 }
 CASE(operation_of_a_task_that_a_run_leaves_behind_is_ended) {
     pintle_io *ends[2];
-    ck_assert_int_eq(helper_run(masked_main, ends, 1), 3);
-    ck_assert_int_eq(helper_run(after_main, ends, 1), 4);
-    pintle_io_close(ends[0]);
-    pintle_io_close(ends[1]);
+    unsigned handles = 0;
+    for (int i = 0; i < 3; i++) {
+        ck_assert_int_eq(helper_run(masked_main, ends, 1), 3);
+        ck_assert_int_eq(helper_run(after_main, ends, 1), 4);
+        pintle_io_close(ends[0]);
+        pintle_io_close(ends[1]);
+        if (i == 0) handles = resources_handles(); /* what the first run makes the process keep is not counted */
+    }
+    ck_assert_uint_eq(resources_handles(), handles); /* closed, though that task never left */
     ASSERT_ALL_MUST();
 }
