@@ -2,15 +2,14 @@
  * that wait for channels which tasks elsewhere serve. */
 #include "api_helpers.h"
 
-#if !defined(_WIN32)
-#include <ucontext.h>
-#endif
-
 /* ---- Foreign code with a stack of its own ---- */
+
+typedef unsigned fibers_run_fn(unsigned rounds, int (*function)(void *), void *arg); /* tests/dll/fibers.c */
 
 typedef struct machine {
     unsigned rounds, callbacks, nested, wrong;
     uint64_t thread;
+    fibers_run_fn *run;
 } machine;
 
 static int add_one(void *arg) {
@@ -29,60 +28,13 @@ static void called_back(void *arg) {
     m->wrong += helper_thread_id() != m->thread;
 }
 
-static void foreign_work(machine *m) {
-    char filler[4096]; /* the foreign stack is used below the callback, and whole after it */
-    memset(filler, 0x5A, sizeof filler);
-    __asm__ volatile("" : : "r"(filler) : "memory");
-    if (pintle_callback(called_back, m) != 0) m->wrong++;
-    for (size_t i = 0; i < sizeof filler; i++) m->wrong += filler[i] != 0x5A;
-}
+static int calls_back(void *arg) { return pintle_callback(called_back, arg); }
 
-#if defined(_WIN32)
-static void *home_fiber;
-static void WINAPI fiber_main(void *arg) {
-    for (;;) {
-        foreign_work(arg);
-        SwitchToFiber(home_fiber);
-    }
-}
 static int run_fibers(void *arg) {
     machine *m = arg;
     m->thread = helper_thread_id();
-    home_fiber = ConvertThreadToFiber(NULL);
-    void *fiber = CreateFiber(256 << 10, fiber_main, m);
-    if (home_fiber == NULL || fiber == NULL) return 1;
-    for (unsigned i = 0; i < m->rounds; i++) {
-        SwitchToFiber(fiber);
-        foreign_work(m); /* and from the thread's own stack, by turns */
-    }
-    DeleteFiber(fiber);
-    return ConvertFiberToThread() ? 0 : 2;
+    return (int)m->run(m->rounds, calls_back, m);
 }
-#else
-static ucontext_t home_context, other_context;
-static machine *context_machine;
-static void context_main(void) {
-    for (;;) {
-        foreign_work(context_machine);
-        swapcontext(&other_context, &home_context);
-    }
-}
-static int run_fibers(void *arg) {
-    static char stack[256 << 10];
-    machine *m = context_machine = arg;
-    m->thread = helper_thread_id();
-    if (getcontext(&other_context) != 0) return 1;
-    other_context.uc_stack.ss_sp = stack;
-    other_context.uc_stack.ss_size = sizeof stack;
-    other_context.uc_link = NULL;
-    makecontext(&other_context, context_main, 0);
-    for (unsigned i = 0; i < m->rounds; i++) {
-        swapcontext(&home_context, &other_context);
-        foreign_work(m);
-    }
-    return 0;
-}
-#endif
 
 static void calls_foreign(void *arg) {
     machine *m = arg;
@@ -93,13 +45,22 @@ static void works_beside(void *arg) {
     while (!atomic_load(over)) pintle_yield();
 }
 static int fibers_main(void *arg) {
+    machine *m = arg;
     pintle_task *beside[3], *task;
+    pintle_dll *dll;
+    pintle_proc *run;
     atomic_bool over = false;
-    unsigned failed = helper_spawn_all(beside, 3, works_beside, &over);
+    unsigned failed = 0;
+    if (pintle_dll_open(&dll, test_dll_path("fibers"), 0) != 0) return 100;
+    if (pintle_dll_find(dll, "fibers_run", &run) != 0) return 101;
+    m->run = (fibers_run_fn *)pintle_proc_code(run);
+    failed += helper_spawn_all(beside, 3, works_beside, &over);
     failed += pintle_spawn(&task, calls_foreign, arg) != 0;
     failed += pintle_join(task, PINTLE_FOREVER) != 0;
     atomic_store(&over, true);
-    return (int)(failed + helper_join_all(beside, 3));
+    failed += helper_join_all(beside, 3);
+    failed += pintle_dll_close(dll, PINTLE_FOREVER) != 0;
+    return (int)failed;
 }
 
 CASE(callback_from_a_stack_of_the_foreign_codes_own_returns_there) {
@@ -117,10 +78,13 @@ enum { WAITERS = 10, ITEMS = 50 };
 typedef struct line {
     pintle_chan *question, *answer;
     unsigned right, wrong;
+    uint64_t thread;  /* the asker's, which runs nothing else meanwhile */
+    unsigned at_home; /* answers that were made there */
 } line;
 
 static void asks(void *arg) {
     line *l = arg;
+    l->thread = helper_thread_id();
     for (int i = 0; i < ITEMS; i++) {
         int got = -1;
         if (pintle_chan_send(l->question, &i, PINTLE_FOREVER) != 0 ||
@@ -141,6 +105,7 @@ static void server(void *arg) {
     int number;
     while (pintle_chan_recv(l->question, &number, PINTLE_FOREVER) == 0) {
         number *= 3;
+        l->at_home += helper_thread_id() == l->thread;
         if (pintle_chan_send(l->answer, &number, PINTLE_FOREVER) != 0) l->wrong++;
     }
 }
@@ -171,6 +136,8 @@ CASE(ten_callbacks_at_once_wait_for_channels_that_others_serve) {
         for (int i = 0; i < WAITERS; i++) {
             ck_assert_uint_eq(lines[i].wrong, 0);
             ck_assert_uint_eq(lines[i].right, ITEMS);
+            ck_assert_uint_eq(lines[i].at_home, 0);
+            for (int j = 0; j < i; j++) ck_assert_uint_ne(lines[i].thread, lines[j].thread); /* all at once */
         }
     }
 }

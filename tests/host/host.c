@@ -109,6 +109,7 @@ const host *host_get(void) {
                                    .stop = host_stop,
                                    .work = host_work,
                                    .enter = pintle_enter,
+                                   .call_in = pintle_callback,
                                    .call = pintle_call,
                                    .self = host_self,
                                    .yield = pintle_yield,

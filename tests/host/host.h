@@ -14,6 +14,8 @@ typedef struct host {
     unsigned (*work)(unsigned tasks);
     /* Runs fn(arg) as a new task and waits for it. */
     int (*enter)(void (*fn)(void *), void *arg);
+    /* fn(arg) called back, on any thread. */
+    int (*call_in)(void (*fn)(void *), void *arg);
     /* fn(arg) in a foreign call of the calling task. */
     int (*call)(int (*fn)(void *), void *arg);
     /* The calling task's number; 0: this copy runs no task here. */
