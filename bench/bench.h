@@ -3,12 +3,15 @@
 #ifndef PINTLE_BENCH_H
 #define PINTLE_BENCH_H
 
+#include <stdbool.h>
+
 /* How to measure; the options of the command line, the same on both sides of a comparison. */
 struct plan {
     unsigned slices;     /* numbers to give */
     unsigned warmup;     /* slices before them that are not counted */
     unsigned iterations; /* rounds of the loop in a slice */
     unsigned processors;
+    bool stats; /* tell more, on standard error */
 };
 
 /* Runs in a task that is not the main one, which waits for it; those of rows_cost.c on the program's first thread, without a

@@ -19,7 +19,6 @@ struct job {
     const struct bench_row *row;
     struct plan plan;
     double *samples;
-    bool stats;
 };
 
 _Noreturn void bench_fail(int code, const char *what) {
@@ -70,7 +69,7 @@ static int main_task(void *arg) {
     pintle_task *task;
     bench_must(pintle_spawn(&task, run_row, arg), "pintle_spawn");
     bench_must(pintle_join(task, PINTLE_FOREVER), "pintle_join");
-    if (((struct job *)arg)->stats) print_stats();
+    if (((struct job *)arg)->plan.stats) print_stats();
     return 0;
 }
 
@@ -125,14 +124,14 @@ int main(int argc, char **argv) {
         {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
     };
-    struct job job = {NULL, {.slices = 100, .warmup = 10, .iterations = 10000, .processors = 1}, NULL, false};
+    struct job job = {NULL, {.slices = 100, .warmup = 10, .iterations = 10000, .processors = 1}, NULL};
     for (int option; (option = getopt_long(argc, argv, "h", options, NULL)) != -1;) {
         switch (option) {
         case 's': job.plan.slices = number("slices", optarg, 1); break;
         case 'w': job.plan.warmup = number("warmup", optarg, 0); break;
         case 'i': job.plan.iterations = number("iterations", optarg, 1); break;
         case 'p': job.plan.processors = number("processors", optarg, 1); break;
-        case 't': job.stats = true; break;
+        case 't': job.plan.stats = true; break;
         case 'h': usage(stdout); return 0;
         default: usage(stderr); return 2;
         }

@@ -1,4 +1,6 @@
 /* rows_callback.c: foreign code that calls back, on our threads and on others', and panics that cross it. */
+#include <stdio.h>
+
 #include "bench.h"
 #include "noop.h"
 #include "pintle.h"
@@ -93,20 +95,47 @@ static void panic_loop(void *context, unsigned iterations) {
 }
 
 /* No growth: what the process has after the warm-up is what it has at the end, but for what the system does. */
-static void panic_rounds(const struct plan *plan, double *out_ns) {
+static void without_growth(const struct plan *plan, double *out_ns, bench_loop_fn *loop) {
     enum { ALLOWED_BYTES = 512 << 10 };
     struct plan first = *plan, rest = *plan;
     unsigned long long before, after;
     first.slices = 1;
     rest.warmup = 0;
-    bench_measure(&first, out_ns, plan->iterations, panic_loop, NULL);
+    bench_measure(&first, out_ns, plan->iterations, loop, NULL);
     before = bench_resident_bytes();
-    bench_measure(&rest, out_ns, plan->iterations, panic_loop, NULL);
+    bench_measure(&rest, out_ns, plan->iterations, loop, NULL);
     after = bench_resident_bytes();
-    if (after > before + ALLOWED_BYTES) {
-        bench_fail(PINTLE_ENOMEM, "panic_rounds: the process has grown");
+    if (plan->stats) {
+        fprintf(stderr, "resident: %llu KB after %u rounds, %llu KB after %llu more\n", before >> 10,
+                (plan->warmup + 1) * plan->iterations, after >> 10,
+                (unsigned long long)plan->slices * plan->iterations);
+    }
+    if (after > before + ALLOWED_BYTES) bench_fail(PINTLE_ENOMEM, "the process has grown");
+}
+
+static void panic_rounds(const struct plan *plan, double *out_ns) { without_growth(plan, out_ns, panic_loop); }
+
+/* ---- A task that ends in a callback ---- */
+
+static void ends(void *arg) {
+    (void)arg;
+    pintle_task_exit();
+}
+
+static int calls_an_end(void *arg) { return pintle_callback(ends, arg); }
+
+static void ends_in_a_callback(void *arg) { pintle_call(calls_an_end, arg); }
+
+static void exit_loop(void *context, unsigned iterations) {
+    (void)context;
+    for (unsigned i = 0; i < iterations; i++) {
+        pintle_task *task;
+        bench_must(pintle_spawn(&task, ends_in_a_callback, NULL), "pintle_spawn");
+        bench_must(pintle_join(task, PINTLE_FOREVER), "pintle_join");
     }
 }
+
+static void exit_rounds(const struct plan *plan, double *out_ns) { without_growth(plan, out_ns, exit_loop); }
 
 const struct bench_row bench_rows_callback[] = {
     {"callback", "pintle_call of a function that calls back once: both together", callback},
@@ -114,5 +143,6 @@ const struct bench_row bench_rows_callback[] = {
     {"attached_first", "a foreign thread's first callback; the thread itself is not timed", attached_first},
     {"attached_later", "its later callbacks", attached_later},
     {"panic_rounds", "a panic in a callback, stopped outside the call; fails if memory grows", panic_rounds},
+    {"exit_rounds", "a task that ends by pintle_task_exit in a callback, joined; fails if memory grows", exit_rounds},
     {NULL, NULL, NULL},
 };

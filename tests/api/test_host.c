@@ -66,7 +66,8 @@ static void visitor_main(void *arg) {
         if (h->enter(visitor_task, &entered) != 0 || atomic_load(&entered) != ++rounds) atomic_fetch_add(&v->wrong, 1);
         /* Attached: its record is the library's, which is unloaded before the thread ends. */
         for (int i = 0; i < 2; i++)
-            if (h->call_in(visitor_task, &entered) != 0 || atomic_load(&entered) != ++rounds) atomic_fetch_add(&v->wrong, 1);
+            if (h->call_in(visitor_task, &entered) != 0 || atomic_load(&entered) != ++rounds)
+                atomic_fetch_add(&v->wrong, 1);
         if (h->start(9999) != 0 || h->stop(INT64_MAX) != 0) atomic_fetch_add(&v->wrong, 1); /* counted: it goes on */
         h->complain(); /* leaves the thread an error of this library */
         if (!h->has_error(PINTLE_EINVAL)) atomic_fetch_add(&v->wrong, 1);
