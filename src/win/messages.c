@@ -1,10 +1,11 @@
 /* messages.c (Windows): pintle_select_messages: for tasks with windows.
  *
- * Messages are the thread's, so the thread waits for them in the system, as a blocking call does: its processor is handed on.
+ * Messages are the thread's, so the thread waits for them in the system, in an interruptible call: its processor is handed on.
  * The cases are waited for by a task of its own meanwhile, which sets an event that the thread waits for too. When messages
- * come first that task is stopped by one case more; it may have run one of ours by then, which is the result in that case.
+ * come first, or a cancel, which sets another event (interrupt.c), that task is stopped by one case more; it may have run one of
+ * ours by then, which is the result in that case.
  *
- *   the task: select(cases, stop); result; event set, its last act. The caller never leaves before that event.
+ *   the task: select(cases, stop), masked; result; event set, its last act. The caller never leaves before that event.
  * Threads: tasks that are pinned. Locks: none. Order: the event carries the result. Tests: tests/win/test_messages.c. */
 #include "clock.h"
 #include "error.h"
@@ -12,6 +13,7 @@
 #include "panic.h"
 #include "pintle/call.h"
 #include "pintle/chan.h"
+#include "pintle/scope.h"
 #include "win.h"
 
 typedef DWORD(WINAPI *wait_fn)(DWORD count, const HANDLE *handles, DWORD ms, DWORD wake_mask, DWORD flags);
@@ -23,14 +25,18 @@ struct selecting {
     size_t n;
     int64_t deadline_ns;
     pintle_event stop;
-    HANDLE over;
+    HANDLE over, canceled;
+    wait_fn wait;
+    DWORD wake_mask;
     int result;
     pintle_error error;
 };
+enum { SEEN_OVER = WAIT_OBJECT_0, SEEN_CANCEL, SEEN_MESSAGES };
 
 static void select_entry(void *arg) {
     struct selecting *selecting = arg;
     HANDLE over = selecting->over;
+    pintle_cancel_mask(); /* only the caller's cancel counts, which stops us */
     selecting->result = pintle_select(selecting->cases, selecting->n + 1, selecting->deadline_ns);
     if (selecting->result < 0) pintle_error_get(&selecting->error);
     SetEvent(over); /* from here on the caller may go, with all of it */
@@ -42,18 +48,22 @@ static wait_fn wait_find(void) {
     return user32 == NULL ? NULL : (wait_fn)(void (*)(void))GetProcAddress(user32, "MsgWaitForMultipleObjectsEx");
 }
 
-/* Until the event (true) or messages. */
-static bool wait_blocking(wait_fn wait, HANDLE over, DWORD wake_mask) {
-    pintle_blocking_begin();
-    DWORD result = wait(1, &over, INFINITE, wake_mask, MWMO_INPUTAVAILABLE);
-    pintle_blocking_end();
-    return result == WAIT_OBJECT_0;
+static int wait_in_call(void *arg) {
+    struct selecting *selecting = arg;
+    HANDLE handles[] = {selecting->over, selecting->canceled};
+    win_interruptible self;
+    win_interruptible_begin(&self, selecting->canceled);
+    DWORD seen = selecting->wait(COUNT_OF(handles), handles, INFINITE, selecting->wake_mask, MWMO_INPUTAVAILABLE);
+    win_interruptible_end(&self);
+    return (int)seen;
 }
 
-static int wait_both(struct selecting *selecting, wait_fn wait, DWORD wake_mask) {
-    int result = pintle_spawn(NULL, select_entry, selecting);
+static int wait_both(struct selecting *selecting) {
+    pintle_task_options none = {.size = sizeof none, .scope = PINTLE_SCOPE_NONE};
+    int seen, result = pintle_spawn_with(NULL, select_entry, selecting, &none);
     if (result != 0) return result;
-    if (!wait_blocking(wait, selecting->over, wake_mask)) {
+    seen = pintle_call_interruptible(wait_in_call, selecting);
+    if (seen != SEEN_OVER) {
         pintle_event_set(&selecting->stop);
         pintle_blocking_begin(); /* no cancel ends it: the task has our cases */
         WaitForSingleObject(selecting->over, INFINITE);
@@ -61,6 +71,8 @@ static int wait_both(struct selecting *selecting, wait_fn wait, DWORD wake_mask)
     }
     if (selecting->result < 0)
         return error_set(selecting->result, selecting->error.os_code, "%s", selecting->error.text);
+    if (seen == SEEN_CANCEL && selecting->result == (int)selecting->n)
+        return error_set(PINTLE_ECANCELED, 0, "%s: the task was cancelled", function);
     return selecting->result; /* n: stopped, for messages */
 }
 
@@ -77,16 +89,20 @@ int pintle_select_messages(pintle_case *cases, size_t n, int64_t deadline_ns, un
     if (deadline_ns == PINTLE_NOWAIT) return result;
     selecting.cases = memory_alloc((n + 1) * sizeof *selecting.cases);
     selecting.over = fail_now(FAIL_MEMORY) ? NULL : CreateEventW(NULL, FALSE, FALSE, NULL);
-    if (selecting.cases == NULL || selecting.over == NULL) {
+    selecting.canceled = fail_now(FAIL_MEMORY) ? NULL : CreateEventW(NULL, FALSE, FALSE, NULL);
+    selecting.wait = wait;
+    selecting.wake_mask = wake_mask;
+    if (selecting.cases == NULL || selecting.over == NULL || selecting.canceled == NULL) {
         result = error_set(PINTLE_ENOMEM, 0, "%s: no memory to wait", function);
     } else {
         if (n != 0) memcpy(selecting.cases, cases, n * sizeof *cases);
         pintle_event_init(&selecting.stop);
         selecting.cases[n] = pintle_case_event(&selecting.stop);
-        result = wait_both(&selecting, wait, wake_mask);
+        result = wait_both(&selecting);
         if (n != 0) memcpy(cases, selecting.cases, n * sizeof *cases);
     }
     if (selecting.over != NULL) CloseHandle(selecting.over);
+    if (selecting.canceled != NULL) CloseHandle(selecting.canceled);
     memory_free(selecting.cases);
     return result;
 }

@@ -69,6 +69,18 @@ bool win_waits_of_kernelbase(win_waits *out);
 /* A timer that is precise to about 0.5 ms (Windows 10 1803); NULL where there is none. */
 HANDLE win_timer_create(void);
 
+/* ---- Waits that os_interrupt_thread ends: interrupt.c ---- */
+
+typedef struct win_interruptible {
+    struct win_interruptible *next;
+    DWORD thread_id;
+    HANDLE event;
+} win_interruptible;
+
+/* From now on, until end, an interrupt of the calling thread sets the event. */
+void win_interruptible_begin(win_interruptible *wait, HANDLE event);
+void win_interruptible_end(win_interruptible *wait);
+
 /* ---- Console events: signals.c; the system calls it, and tests. ---- */
 BOOL WINAPI win_console_handler(DWORD event);
 

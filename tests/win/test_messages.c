@@ -106,3 +106,97 @@ CASE(select_messages_waits_without_a_busy_loop) {
     must_run(quiet_main, NULL);
     ASSERT_ALL_MUST();
 }
+
+/* ---- Cancelling ---- */
+
+enum { BEFORE, DURING, BY_SCOPE, MASKED, WAYS };
+typedef struct canceled {
+    int way;
+    pintle_chan *items;
+    pintle_event pumped;
+    atomic_uint waits;
+    int result, after, item;
+} canceled;
+
+static void waits_with_window(void *arg) {
+    canceled *c = arg;
+    pintle_case receive = pintle_case_recv(c->items, &c->item);
+    pintle_pin();
+    pump();
+    if (c->way == MASKED) pintle_cancel_mask();
+    if (c->way == BEFORE) pintle_task_cancel(pintle_self());
+    atomic_fetch_add(&c->waits, 1);
+    c->result = pintle_select_messages(&receive, 1, PINTLE_FOREVER, QS_ALLINPUT);
+    if (c->way == MASKED) pintle_cancel_unmask();
+    c->after = pintle_select_messages(&receive, 1, PINTLE_FOREVER, QS_ALLINPUT); /* it stays cancelled */
+    pintle_unpin();
+}
+static int cancel_main(void *arg) {
+    canceled c = {.way = *(int *)arg, .item = -1};
+    pintle_scope *scope;
+    pintle_task *task = NULL;
+    int seven = 7;
+    MUST_BE(pintle_chan_new(&c.items, sizeof(int), 0), 0);
+    MUST_BE(pintle_scope_open(&scope, PINTLE_FOREVER), 0);
+    if (c.way == BY_SCOPE) {
+        MUST_BE(pintle_scope_spawn(scope, waits_with_window, &c), 0);
+    } else {
+        MUST_BE(pintle_spawn(&task, waits_with_window, &c), 0);
+    }
+    while (c.waits == 0) pintle_yield();
+    for (int i = 0; i < 50; i++) pintle_yield(); /* mostly it is in the system by now; it need not be */
+    if (c.way == BY_SCOPE) pintle_scope_cancel(scope);
+    if (c.way == DURING || c.way == MASKED) pintle_task_cancel(task);
+    if (c.way == MASKED) MUST_BE(pintle_chan_send(c.items, &seven, PINTLE_FOREVER), 0);
+    MUST_BE(pintle_scope_close(scope), 0);
+    if (task != NULL) MUST_BE(pintle_join(task, PINTLE_FOREVER), 0);
+    MUST_BE(c.result, c.way == MASKED ? 0 : PINTLE_ECANCELED);
+    MUST_BE(c.item, c.way == MASKED ? 7 : -1);
+    MUST_BE(c.after, PINTLE_ECANCELED);
+    pintle_chan_free(c.items);
+    return 0;
+}
+CASE(select_messages_ends_by_a_cancel_of_its_task_or_scope) {
+    for (int way = 0; way < WAYS; way++) {
+        must_run(cancel_main, &way);
+        unsigned before = resources_handles();
+        must_run(cancel_main, &way);
+        ck_assert_uint_le(resources_handles(), before + 2);
+    }
+    ASSERT_ALL_MUST();
+}
+
+/* An item that comes with the cancel is either received, or still there. */
+static void races(void *arg) {
+    canceled *c = arg;
+    pintle_case receive = pintle_case_recv(c->items, &c->item);
+    pintle_pin();
+    c->result = pintle_select_messages(&receive, 1, PINTLE_FOREVER, QS_ALLINPUT);
+    pintle_unpin();
+}
+static int race_main(void *arg) {
+    helper_random random = helper_random_from(11);
+    (void)arg;
+    for (int i = 0; i < 100; i++) {
+        canceled c = {.item = -1};
+        pintle_task *task;
+        int item = -1, code;
+        MUST_BE(pintle_chan_new(&c.items, sizeof(int), 1), 0);
+        MUST_BE(pintle_spawn(&task, races, &c), 0);
+        for (uint32_t n = helper_random_below(&random, 40); n > 0; n--) pintle_yield();
+        MUST_BE(pintle_chan_send(c.items, &i, PINTLE_FOREVER), 0);
+        for (uint32_t n = helper_random_below(&random, 3); n > 0; n--) pintle_yield();
+        pintle_task_cancel(task);
+        MUST_BE(pintle_join(task, PINTLE_FOREVER), 0);
+        code = pintle_chan_recv(c.items, &item, PINTLE_NOWAIT);
+        MUST(c.result == 0 || c.result == PINTLE_ECANCELED);
+        MUST_BE(code, c.result == 0 ? PINTLE_EAGAIN : 0);
+        MUST_BE(c.result == 0 ? c.item : item, i);
+        pintle_chan_free(c.items);
+    }
+    return 0;
+}
+CASE(select_messages_loses_no_item_to_a_cancel) {
+    must_run(race_main, NULL);
+    ASSERT_ALL_MUST();
+}
