@@ -26,7 +26,8 @@ void arch_thread_run(struct thread *thread);
 /* Saves `from`, goes to `to`'s stack, calls arrived(thread) there, and resumes `to`. Returns when somebody resumes
  * `from`, maybe on another OS thread. Written to be tail-called: it returns to its caller's caller by a jump. */
 void arch_switch(struct pintle_task *from, struct pintle_task *to, struct thread *thread);
-/* The same, and faster where `to` waits in the same functions as `from`: its returns are predicted by those of `from`. */
+/* The same, and faster where `to` waits in the same functions as `from`, or `from` is in task_leave and began when `to` began
+ * to wait: its returns are predicted by those of `from`. */
 void arch_switch_alike(struct pintle_task *from, struct pintle_task *to, struct thread *thread);
 /* The same to the thread's loop (which calls arrived itself). */
 void arch_switch_loop(struct pintle_task *from, struct thread *thread);
@@ -34,7 +35,7 @@ void arch_switch_loop(struct pintle_task *from, struct thread *thread);
 NORETURN void arch_resume(struct pintle_task *to, struct thread *thread);
 /* Leaves the current frames behind and goes to the loop: for a task that ends. */
 NORETURN void arch_abandon_to_loop(struct thread *thread);
-/* Writes the frame that makes the first resume of the task call task_main(task). */
+/* Writes the frame that makes the first resume of the task call task_main(task), then go to task_leave() by a jump. */
 void arch_task_prepare(struct pintle_task *task);
 
 /* fn(arg) on the thread's own stack, without the protocol of calls: for calls that have handed their processor on. */

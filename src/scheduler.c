@@ -269,7 +269,7 @@ static inline __attribute__((always_inline)) void depart_as(struct thread *threa
     if (LIKELY(to != NULL)) {
         counter_add(&processor->switches, 1);
         start_task(thread, to);
-        if (kind == LEFT_GUARDED || kind == LEFT_PARK) {
+        if (kind == LEFT_GUARDED || kind == LEFT_PARK || thread->left_kind == LEFT_EXIT_JOINED) {
             arch_switch_alike(task, to, thread);
         } else {
             arch_switch(task, to, thread);

@@ -137,11 +137,16 @@ uint64_t sched_tasks(uint64_t *out_live) {
     return spawned;
 }
 
-void task_end(struct pintle_task *task) {
+/* Leaves behind what the task has. */
+static inline void end_of(struct pintle_task *task) {
     if (UNLIKELY(task_is(task, TASK_LOCALS)) && !task_is(task, TASK_PANICKED))
         locals_end(task); /* may wait, and go on on another thread */
     if (UNLIKELY(task_stack(task)->nurseries != NULL))
         nurseries_discard(task, task_base(task)); /* what they have left open */
+}
+
+void task_end(struct pintle_task *task) {
+    end_of(task);
     struct thread *thread = thread_self();
     depart(thread, LEFT_EXIT);
     fatal("a task that has ended was resumed");
@@ -151,8 +156,10 @@ void task_main(struct pintle_task *task) {
     task->fn(task->arg);
     if (UNLIKELY(task_base(task)->deferred != NULL || task_stack(task)->nurseries != NULL))
         task_unwound(task_base(task));
-    task_end(task);
+    end_of(task);
 }
+
+void task_leave(void) { depart(arch_self_before_switch(), LEFT_EXIT); }
 
 static COLD bool count_in_limit(void) {
     if (atomic_add_relaxed(&sched.tasks_counted, 1) < sched.options.max_tasks) return true;

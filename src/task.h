@@ -191,8 +191,9 @@ static inline void task_unpoison(struct pintle_task *task) { (void)task; }
 int task_new(struct processor *processor, pintle_fn *fn, void *arg, size_t stack_bytes, struct pintle_task **out);
 /* Gives a DEAD (or never started, IDLE) task back. */
 void task_free(struct processor *processor, struct pintle_task *task);
-/* The first C function on a task's stack. */
-NORETURN void task_main(struct pintle_task *task);
+/* The first C function on a task's stack. When it returns, its caller jumps to task_leave. */
+void task_main(struct pintle_task *task);
+void task_leave(void);
 /* pintle_spawn, for `function`: options NULL: defaults, go_fn NULL: none. */
 int task_spawn(struct pintle_task **out_task, pintle_fn *fn, void *arg, const pintle_task_options *options,
                pintle_main_fn *go_fn, const char *function, void *caller);

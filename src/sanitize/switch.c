@@ -168,8 +168,8 @@ void sanitize_task_main(struct pintle_task *task) {
     jmp_buf unwound;
     arrive(&task->sanitize);
     task_base(task)->sp = &unwound;
-    if (_setjmp(unwound) == 0) task_main(task);
-    task_unwound(task_base(task));
+    if (_setjmp(unwound) != 0) task_unwound(task_base(task));
+    task_main(task);
 }
 
 /* A thread that is not ours goes on where the loop's frames were left behind. */

@@ -6,7 +6,8 @@
  * A task that is not running, high to low:      [return address][rbp][rbx][r15][r14][r13][r12] <- task->sp
  * arch_switch is tail-called and goes back by an indirect jump, which is predicted by where it is, not by a return stack
  * that belongs to another task. arch_switch_alike returns instead: where both tasks wait in the same functions, the return stack
- * of one fits the other. */
+ * of one fits the other; and where a task ends and its joiner goes on: what ends has returned from all it called (task_entry),
+ * so the returns to come are those of the joiner, if it went to the task when it began to wait. */
 #include "linked.inc"
 
     .text
@@ -207,7 +208,8 @@ task_entry:
     .cfi_undefined rip
     movq    %rbx, %rdi
     call    task_main
-    ud2
+    addq    $8, %rsp                /* what task_leave returns to is the 0 where unwinding stops */
+    jmp     task_leave
     .cfi_endproc
     .size   task_entry, . - task_entry
 

@@ -211,5 +211,6 @@ task_entry:
     .seh_endprologue
     movq    %rbx, %rcx
     call    task_main
-    int3
+    addq    $40, %rsp
+    jmp     task_leave              /* as if called from address 0, too; see the POSIX one */
     .seh_endproc
