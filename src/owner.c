@@ -12,8 +12,8 @@ struct search {
 
 static void look(struct pintle_task *task, void *context) {
     struct search *search = context;
-    if (task->id == search->id && atomic_load_relaxed(&task->state) != TASK_IDLE) {
-        memcpy(search->name, task->name, sizeof search->name);
+    if (task_id_of_other(task) == search->id && atomic_load_relaxed(&task->state) != TASK_IDLE) {
+        task_name_of_other(task, search->name);
     }
 }
 
