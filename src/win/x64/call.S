@@ -63,6 +63,27 @@
     jne     \cold
 .endm
 
+/* The same for wrappers, which have stored the results: the locked step waits for all stores before it, so the TEB's come
+ * after it. */
+.macro leave_first cold
+    movq    THREAD_CALL(%r10), %rax
+    movq    THREAD_TASK(%r10), %r8
+    movl    %eax, %r9d
+    andl    $CALL_FLAGS_MASK, %r9d
+    cmpl    $CALL_IN, %r9d
+    jne     .Lleft\@
+    leaq    CALL_LEAVE_STEP(%rax), %r11
+    lock cmpxchgq %r11, THREAD_CALL(%r10) /* LEAVE 4 */
+    sete    %r9b                    /* r9d: 1, or anything else */
+.Lleft\@:
+    teb_keep_thread %r10, %rax, %eax
+    teb_put_task %r8, %rax, %eax, %xmm1
+    cmpl    $1, %r9d
+    jne     \cold
+    cmpl    $0, THREAD_ATTENTION(%r10)
+    jne     \cold
+.endm
+
 /* Is the function in \fn known to block? Disturbs the two others. */
 .macro look_at_mark fn, index, index32, table, marked
     movq    \fn, \index
@@ -152,7 +173,7 @@ arch_call_on_thread:
     movq    %xmm0, 8(%rdx)
     movl    %r11d, 16(%rdx)
     decl    THREAD_PINS_AUTO(%r10)
-    leave   9f
+    leave_first 9f
     movq    %rdx, %rax
     movq    (\frame + BLOCK_SP)(%rsp), %r11
     leaq    -8(%r11), %rsp
