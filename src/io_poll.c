@@ -18,7 +18,7 @@
  * Where the poller's deadlines are coarse, a thread that keeps timers is not the owner.
  *
  * Threads: any. Locks: sched.lock; making the poller: its own (leaf). Order: as said.
- * Tests: tests/posix/test_wait_fd.c, tests/api/test_io.c, tests/posix/test_io_failure.c. */
+ * Tests: tests/posix/test_wait_fd.c, tests/api/test_io.c, tests/api/test_io_failure.c. */
 #include "io_poll.h"
 
 #include "error.h"

@@ -1,5 +1,5 @@
 /* io_poll.h: who waits in the poller (os.h), when, and what becomes of what it tells. The protocol POLL: io_poll.c.
- * Threads: any, unless said. Tests: tests/posix/test_wait_fd.c, tests/api/test_io.c, tests/posix/test_io_failure.c. */
+ * Threads: any, unless said. Tests: tests/posix/test_wait_fd.c, tests/api/test_io.c, tests/api/test_io_failure.c. */
 #ifndef PINTLE_SRC_IO_POLL_H
 #define PINTLE_SRC_IO_POLL_H
 

@@ -14,7 +14,7 @@
  * Files are always ready to the system: read and written by foreign calls.
  *
  * Threads: any. Locks: guards; pool_lock (leaf). Order: edges release under the guard, acquire before the read.
- * Drawn from Go's poll descriptors and nginx's events. Tests: tests/api/test_io.c, tests/posix/test_io_failure.c. */
+ * Drawn from Go's poll descriptors and nginx's events. Tests: tests/api/test_io.c, tests/api/test_io_failure.c. */
 #include "io.h"
 
 #include <errno.h>

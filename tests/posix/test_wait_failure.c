@@ -1,4 +1,4 @@
-/* test_io_failure.c: what waits for descriptors, with the first resource refused, then the second, … (fail.h; debug builds). */
+/* test_wait_failure.c: what waits for descriptors of others', with the first resource refused, then the second, … (fail.h; debug builds). */
 #include "api/must.h"
 #include "support/resources.h"
 
@@ -11,25 +11,6 @@
 static bool is_fine(int64_t result) {
     return result >= 0 || result == PINTLE_ENOMEM || result == PINTLE_ELIMIT || result == PINTLE_ETIMEDOUT ||
            result == PINTLE_ECLOSED;
-}
-static void writes(void *arg) {
-    MUST(is_fine(pintle_io_write(arg, "abc", 3, PINTLE_FOREVER)));
-    pintle_io_close(arg);
-}
-static void use_pipe(void) {
-    pintle_io *in, *out;
-    char text[8];
-    int64_t got;
-    int code = pintle_io_pipe(&in, &out);
-    MUST(is_fine(code));
-    if (code != 0) return;
-    MUST(is_fine(pintle_io_read(in, text, sizeof text, pintle_after(PINTLE_US(100)))));
-    code = pintle_spawn(NULL, writes, out);
-    MUST(is_fine(code));
-    if (code != 0) pintle_io_close(out);
-    while ((got = pintle_io_read(in, text, sizeof text, PINTLE_FOREVER)) > 0) MUST_BE(got, 3);
-    MUST(is_fine(got));
-    pintle_io_close(in);
 }
 static void use_descriptor(void) {
     int event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -53,11 +34,10 @@ static void use_native(void) {
 static int load_main(void *arg) {
     fail_plan(FAIL_RESOURCES, *(uint64_t *)arg, 1);
     use_descriptor();
-    use_pipe();
     use_native();
     return 0;
 }
-CASE_TIMEOUT(each_resource_of_io_refused_once, 60) {
+CASE_TIMEOUT(each_resource_of_a_wait_refused_once, 60) {
     unsigned handles = resources_handles();
     uint64_t blocks = 0, refused = 1, first = 1;
     for (; refused != 0 && first < 200; first++) {
