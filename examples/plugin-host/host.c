@@ -6,6 +6,8 @@
 #include "files.h"
 #include "host_parts.h"
 
+#define RELOAD_MORE_NS PINTLE_S(10)
+
 /* ---- The host ---- */
 
 int host_new(host **out, const host_options *options) {
@@ -13,14 +15,25 @@ int host_new(host **out, const host_options *options) {
     if (h == NULL) return pintle_error_set(PINTLE_ENOMEM, 0, "no memory for a host of plugins");
     if (options != NULL) h->options = *options;
     if (h->options.reply_most_bytes == 0) h->options.reply_most_bytes = 16u << 20;
-    h->backend = &backend_loaded;
+    h->backend = h->options.isolated ? &backend_isolated : &backend_loaded;
     *out = h;
     return 0;
 }
 
+void host_left_add(host *h, int n) {
+    pintle_mutex_lock(&h->lock, PINTLE_FOREVER);
+    h->left += n;
+    pintle_cond_broadcast(&h->left_changed);
+    pintle_mutex_unlock(&h->lock);
+}
+
+static unsigned left_locked(const host *h) { return h->left > 0 ? (unsigned)h->left : 0; }
+
 unsigned host_left(host *h) {
-    int left = atomic_load(&h->left);
-    return left > 0 ? (unsigned)left : 0;
+    pintle_mutex_lock(&h->lock, PINTLE_FOREVER);
+    unsigned left = left_locked(h);
+    pintle_mutex_unlock(&h->lock);
+    return left;
 }
 
 int host_free(host *h, int64_t deadline_ns) {
@@ -30,8 +43,12 @@ int host_free(host *h, int64_t deadline_ns) {
         if (code != 0 && code != PINTLE_ECLOSED && first.code == 0) pintle_error_get(&first);
     }
     if (first.code != 0) return pintle_error_set(PINTLE_EBUSY, first.os_code, "%s", first.text);
-    if (host_left(h) > 0)
-        return pintle_error_set(PINTLE_EBUSY, 0, "%u plugins have not ended what they were left to", host_left(h));
+    int code = 0;
+    pintle_mutex_lock(&h->lock, PINTLE_FOREVER);
+    while (code == 0 && left_locked(h) > 0) code = pintle_cond_wait(&h->left_changed, &h->lock, deadline_ns);
+    unsigned left = left_locked(h);
+    pintle_mutex_unlock(&h->lock);
+    if (left > 0) return pintle_error_set(PINTLE_EBUSY, 0, "%u plugins have not ended what they were left to", left);
     while (h->first != NULL) {
         hosted *p = h->first;
         h->first = p->next;
@@ -52,8 +69,10 @@ void host_log(hosted *p, int level, const char *format, ...) {
     options->log(options->user, p->name, level, text);
 }
 
-int64_t host_ask(hosted *p, const void *question, size_t bytes, void *out_answer, size_t answer_bytes) {
+int64_t host_ask(hosted *p, const struct plugin_call *call, const void *question, size_t bytes, void *out_answer,
+                 size_t answer_bytes) {
     const host_options *options = &p->host->options;
+    if (p->host->ask_for != NULL) return p->host->ask_for(call, question, bytes, out_answer, answer_bytes);
     if (options->ask == NULL) return PLUGIN_REFUSED;
     return options->ask(options->user, p->name, question, bytes, out_answer, answer_bytes);
 }
@@ -97,6 +116,15 @@ unsigned hosted_version(hosted *p) {
     return number;
 }
 
+uint64_t hosted_process(hosted *p) {
+    uint64_t id = 0;
+    pintle_mutex_lock(&p->lock, PINTLE_FOREVER);
+    if (p->state == HOSTED_SERVES && p->version != NULL && p->host->backend->process != NULL)
+        id = p->host->backend->process(p->version);
+    pintle_mutex_unlock(&p->lock);
+    return id;
+}
+
 /* ---- Calls ---- */
 
 /* Waits until the plugin serves, and puts the call into its list. */
@@ -130,7 +158,7 @@ static int call_run(void *arg) {
     pintle_mutex_lock(&p->lock, PINTLE_FOREVER);
     *call->link = call->next;
     if (call->next != NULL) call->next->link = call->link;
-    if (code == PINTLE_EFAULT) p->faulted = true;
+    if (code == PINTLE_EFAULT && p->host->backend->kill == NULL) p->faulted = true;
     if (p->calls == NULL && p->busy) pintle_cond_broadcast(&p->changed);
     pintle_mutex_unlock(&p->lock);
     return code;
@@ -174,7 +202,7 @@ int hosted_call(hosted *p, const void *request, size_t bytes, hosted_reply *out,
     snprintf(call.task_name, sizeof call.task_name, "%s", pintle_task_name(task));
     *out = (hosted_reply){0};
     int code;
-    if (deadline_ns != PINTLE_FOREVER && !p->host->backend->call_waits) {
+    if (deadline_ns != PINTLE_FOREVER && p->host->backend->kill == NULL) {
         code = call_until(&call, out);
     } else {
         code = call_enter(&call, deadline_ns);
@@ -213,7 +241,7 @@ static int change_begin(hosted *p, const char *what) {
     else if (p->state == HOSTED_CLOSED)
         code = pintle_error_set(PINTLE_ECLOSED, 0, "plugin '%s' is not loaded", p->name);
     for (const struct plugin_call *call = p->calls; code == 0 && call != NULL; call = call->next)
-        if (call->runner_id == self) code = error_inside_locked(p, what); /* itself */
+        if (atomic_load(&call->runner_id) == self) code = error_inside_locked(p, what); /* itself */
     if (code == 0) p->busy = true;
     pintle_mutex_unlock(&p->lock);
     return code;
@@ -232,7 +260,17 @@ static int drain(hosted *p, const char *what, int64_t deadline_ns) {
     int code = 0;
     pintle_mutex_lock(&p->lock, PINTLE_FOREVER);
     p->state = HOSTED_CHANGES;
-    while (code == 0 && p->calls != NULL) code = pintle_cond_wait(&p->changed, &p->lock, deadline_ns);
+    while (code == 0 && p->calls != NULL) {
+        code = pintle_cond_wait(&p->changed, &p->lock, deadline_ns);
+        if (code == 0 || code == PINTLE_ECANCELED || p->host->backend->kill == NULL) continue;
+        error_inside_locked(p, what); /* its text */
+        pintle_error error;
+        pintle_error_get(&error);
+        host_log(p, PLUGIN_LOG_WARNING, "%s; its process is ended", error.text);
+        p->host->backend->kill(p->version);
+        deadline_ns = PINTLE_FOREVER;
+        code = 0;
+    }
     if (code != 0) {
         code = code == PINTLE_ECANCELED ? code : error_inside_locked(p, what);
         p->state = HOSTED_SERVES;
@@ -300,6 +338,8 @@ int hosted_reload(hosted *p, int64_t deadline_ns) {
     code = p->host->backend->load(&new, p, deadline_ns);
     if (code == 0) {
         code = drain(p, "reloaded", deadline_ns);
+        if (p->host->backend->kill != NULL && deadline_ns < pintle_after(RELOAD_MORE_NS)) /* it may be used up */
+            deadline_ns = pintle_after(RELOAD_MORE_NS);
         if (code == 0)
             code = exchange(p, new, &old, deadline_ns);
         else
@@ -326,8 +366,7 @@ int hosted_unload(hosted *p, int64_t deadline_ns) {
 
 /* ---- Loading ---- */
 
-/* The file's name without folder and ending. */
-static bool name_of(const char *path, char out_name[HOST_NAME_BYTES]) {
+bool host_name_of(const char *path, char out_name[HOST_NAME_BYTES]) {
     const char *name = path;
     for (const char *c = path; *c != '\0'; c++)
         if (*c == '/' || *c == '\\') name = c + 1;
@@ -379,7 +418,7 @@ int hosted_load(hosted **out, host *h, const char *path, int64_t deadline_ns) {
     hosted *p;
     version *v = NULL;
     if (!files_is_absolute(path)) return pintle_error_set(PINTLE_EINVAL, 0, "'%s' is not an absolute path", path);
-    if (!name_of(path, name)) return pintle_error_set(PINTLE_EINVAL, 0, "'%s' is no path of a plugin", path);
+    if (!host_name_of(path, name)) return pintle_error_set(PINTLE_EINVAL, 0, "'%s' is no path of a plugin", path);
     int code = claim(&p, h, name, path);
     if (code != 0) return code;
     code = h->backend->load(&v, p, deadline_ns);

@@ -28,9 +28,29 @@ typedef struct host_options {
     /* The absolute path of a list in sha256sum's format: only what it lists is loaded, plugins and what is beside them. NULL:
      * everything may be. Kept as it is until host_free. */
     const char *allow_list;
-    size_t reply_most_bytes;    /* of one call; 0: 16 MB */
+    size_t reply_most_bytes;  /* of one call; 0: 16 MB */
+    bool isolated;            /* each plugin in a process of its own: see below */
+    size_t memory_most_bytes; /* of such a process; 0: 2 GB */
+    const char
+        *child_program; /* a program that calls host_child, by absolute path, kept until host_free; NULL: this one */
     bool refuse_while_changing; /* calls that come during a reload get EBUSY; otherwise they wait for its end */
 } host_options;
+
+/* With `isolated` all else is the same, but:
+ * - A plugin that faults, ends its process or is killed ends the calls that are inside with ECLOSED (the one that faulted with
+ *   EFAULT), and its process is started again: at once, then after 0.1, 0.2, … 10 s while it keeps ending. Calls wait for a start
+ *   that is under way; in the pauses they get ECLOSED with the reason.
+ * - Reload and unload end the process at their deadline, whoever is inside: they do not fail by EBUSY then. (A reload then has
+ *   10 s more for the new version.)
+ * - The process has the limit of memory_most_bytes and ends with its host. Windows: what it commits is limited; it may start no
+ *   others, and not touch the desktop or the clipboard. POSIX: its private address space is limited (RLIMIT_DATA: a thread
+ *   takes 8 MB of it, 60 calls at a time 16 MB), it leaves no core file, and what it starts ends with it, unless it leaves
+ *   its group.
+ * It is not a sandbox: the process has the rights of its user.
+ *
+ * Such a host's program begins with `int status = host_child(argc, argv); if (status >= 0) return status;`: the processes are this
+ * program again (or child_program). */
+int host_child(int argc, char **argv);
 
 int host_new(host **out, const host_options *options /* NULL: the defaults */);
 /* Unloads all that can be unloaded by the deadline, and frees the host. EBUSY: not all could, or code of a plugin was left to
@@ -56,6 +76,8 @@ hosted *hosted_next(host *h, hosted *previous);
 const char *hosted_name(const hosted *p);
 /* How often it was loaded: 1, and one more for each reload. */
 unsigned hosted_version(hosted *p);
+/* The number of its process; 0: it is in this one, or is not running. */
+uint64_t hosted_process(hosted *p);
 
 typedef struct hosted_reply {
     int value; /* plugin_run's */

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define HOST_CHILD_WORD "--plugin-host-child" /* the first argument of a process for a plugin */
 enum { HOST_PATH_BYTES = 4096, HOST_NAME_BYTES = 64 };
 
 /* One version of a plugin, loaded in whichever way. */
@@ -23,14 +24,15 @@ struct plugin_call {
     size_t request_bytes;
     hosted_reply reply;
     version *version;
+    uint64_t id;      /* in a process of its own: the name of the call there */
     uint64_t task_id; /* the caller's */
     char task_name[32];
-    uint64_t runner_id; /* of the task that is in the plugin */
+    _Atomic uint64_t runner_id; /* of the task that is in the plugin, or answers it */
     int64_t start_ns, deadline_ns;
     struct plugin_call *next, **link;
 };
 
-/* The ways: in this process (loaded.c). Each returns 0, or a code with its error set. ETIMEDOUT, ECANCELED of open and close: it
+/* The ways: in this process (loaded.c), in one of its own (isolated.c). Each returns 0, or a code with its error set. ETIMEDOUT, ECANCELED of open and close: it
  * was left to itself and frees the version when it ends; else that is still there, and unload frees it in any case. */
 typedef struct backend {
     /* Everything up to plugin_open. */
@@ -42,16 +44,22 @@ typedef struct backend {
     int (*close)(version *v, int64_t deadline_ns);
     /* Without close: it was not opened, or has faulted. */
     int (*unload)(version *v, int64_t deadline_ns);
-    bool call_waits; /* call returns at call->deadline_ns by itself */
+    /* NULL, or the way of plugins in processes of their own: ends the process, and whatever is inside returns. Then call keeps to
+     * call->deadline_ns by itself, and a fault is not for ever: the process is started again. */
+    void (*kill)(version *v);
+    uint64_t (*process)(version *v); /* its number, 0: none; NULL likewise */
 } backend;
-extern const backend backend_loaded;
+extern const backend backend_loaded, backend_isolated;
 
 struct host {
     host_options options;
     const backend *backend;
-    pintle_mutex lock; /* of the list */
+    pintle_mutex lock; /* of what follows */
     hosted *first, *last;
-    atomic_int left; /* of plugins' code, to itself; below 0 for a moment */
+    int left; /* pieces of plugins' code to itself, and questions that are being answered; below 0 for a moment */
+    pintle_cond left_changed;
+    /* In a process of a plugin: asks the host instead. */
+    int64_t (*ask_for)(const struct plugin_call *call, const void *question, size_t bytes, void *out, size_t most);
 };
 
 typedef enum hosted_state {
@@ -76,9 +84,13 @@ struct hosted {
 
 /* Sets the error again that was got before something else failed too; its code. */
 int error_again(const pintle_error *error);
+void host_left_add(host *h, int n);
 void host_log(hosted *p, int level, const char *format, ...) PINTLE_PRINTF(3, 4);
-/* The host's answer, in the calling task; PLUGIN_REFUSED without one. */
-int64_t host_ask(hosted *p, const void *question, size_t bytes, void *out_answer, size_t answer_bytes);
+/* The host's answer, in the calling task; PLUGIN_REFUSED without one. call may be NULL. */
+int64_t host_ask(hosted *p, const struct plugin_call *call, const void *question, size_t bytes, void *out_answer,
+                 size_t answer_bytes);
+/* The file's name without folder and ending; false: there is none, or it is too long. */
+bool host_name_of(const char *path, char out_name[HOST_NAME_BYTES]);
 /* Adds to a call's reply: 0 or an error of plugin.h. */
 int host_reply_add(struct plugin_call *call, const void *data, size_t bytes);
 

@@ -49,7 +49,7 @@ static int attempt(const loaded *v, pintle_proc *proc, unsigned nargs, const uin
 static int loaded_call(version *which, struct plugin_call *call) {
     loaded *v = of(which);
     const uintptr_t args[] = {(uintptr_t)v->state, (uintptr_t)call, (uintptr_t)call->request, call->request_bytes};
-    call->runner_id = pintle_task_id(pintle_self());
+    atomic_store(&call->runner_id, pintle_task_id(pintle_self()));
     return attempt(v, v->run, 4, args, &call->reply.value);
 }
 
@@ -74,8 +74,8 @@ struct question {
 
 static void ask(void *arg) {
     struct question *q = arg;
-    q->answer = host_ask(q->plugin, (const void *)q->args[1], (size_t)q->args[2], (void *)q->args[3],
-                         (size_t)q->args[4]);
+    q->answer = host_ask(q->plugin, (const struct plugin_call *)q->args[0], (const void *)q->args[1],
+                         (size_t)q->args[2], (void *)q->args[3], (size_t)q->args[4]);
 }
 
 /* A panic may cross the plugin only to where its call is protected: on this very task. */
@@ -83,7 +83,7 @@ static uintptr_t on_ask(void *user, const uintptr_t *args) {
     const struct plugin_call *call = (const struct plugin_call *)args[0];
     struct question q = {.plugin = ((loaded *)user)->plugin, .args = args};
     pintle_panic_info info;
-    if (call != NULL && call->runner_id == pintle_task_id(pintle_self())) {
+    if (call != NULL && atomic_load(&call->runner_id) == pintle_task_id(pintle_self())) {
         ask(&q);
     } else if (pintle_protect(ask, &q, &info) != 0) {
         host_log(q.plugin, PLUGIN_LOG_ERROR, "what a thread of it asked ended in a panic: %s", info.text);
@@ -184,12 +184,12 @@ static void drop(void *arg) {
     if (v->opened) end(v);
     unload(v);
     free(v);
-    atomic_fetch_sub(&h->left, 1);
+    host_left_add(h, -1);
 }
 static void drop_unloaded(void *arg) {
     host *h = ((loaded *)arg)->plugin->host;
     free(arg);
-    atomic_fetch_sub(&h->left, 1);
+    host_left_add(h, -1);
 }
 
 /* One of the four, with a sentence for its time-out. */
@@ -198,7 +198,7 @@ static int until(loaded *v, pintle_main_fn *fn, const char *what, int64_t deadli
     bool left;
     int code = run_until(fn, v, fn == unload ? drop_unloaded : drop, what, deadline_ns, &left);
     if (!left) return code;
-    atomic_fetch_add(&p->host->left, 1);
+    host_left_add(p->host, 1);
     return pintle_error_set(code, 0, "plugin '%s': its %s has not ended and is left to itself", p->name, what);
 }
 
@@ -230,4 +230,4 @@ static int loaded_unload(version *which, int64_t deadline_ns) {
     return code;
 }
 
-const backend backend_loaded = {loaded_load, loaded_open, loaded_call, loaded_close, loaded_unload, false};
+const backend backend_loaded = {loaded_load, loaded_open, loaded_call, loaded_close, loaded_unload, NULL, NULL};

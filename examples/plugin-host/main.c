@@ -1,7 +1,8 @@
 /* main.c: a host of plugins: loads those of a folder, calls each from 1,000 tasks, and reloads each meanwhile.
  *
- *     plugin-host FOLDER
+ *     plugin-host FOLDER [--isolated]
  *
+ * With --isolated each plugin is in a process of its own, which is this program again.
  * Exit status 0: every call was answered, by the old version or by the new. */
 #include "host.h"
 
@@ -70,8 +71,10 @@ static int run(hosted *p) {
     return 0;
 }
 
+static bool isolated;
+
 static int main_task(void *folder) {
-    host_options options = {.ask = on_ask, .log = on_log};
+    host_options options = {.ask = on_ask, .log = on_log, .isolated = isolated};
     unsigned plugins = 0;
     if (host_new(&the_host, &options) != 0) return complain("no host");
     if (files_each_plugin(folder, load, NULL) != 0) return complain(folder);
@@ -83,8 +86,11 @@ static int main_task(void *folder) {
 }
 
 int main(int argc, char **argv) {
-    if (argc != 2) {
-        fprintf(stderr, "plugin-host FOLDER: the absolute path of a folder of plugins\n");
+    int status = host_child(argc, argv);
+    if (status >= 0) return status;
+    isolated = argc == 3 && strcmp(argv[2], "--isolated") == 0;
+    if (argc != 2 && !isolated) {
+        fprintf(stderr, "plugin-host FOLDER [--isolated]: the absolute path of a folder of plugins\n");
         return 2;
     }
     return pintle_run(main_task, argv[1], NULL);

@@ -52,11 +52,38 @@ static int64_t on_ask(void *user, const char *asking, const void *question, size
     return REFUSED;
 }
 
-static const char *allow_list; /* of new_host */
+/* Of new_host. */
+static const char *allow_list;
+static bool isolated;
+static size_t memory_most_bytes;
+
+/* What hosts were told by plugins, and said themselves. */
+static char told[16384];
+static pintle_mutex told_lock;
+static void on_log(void *user, const char *name, int level, const char *text) {
+    (void)user;
+    pintle_mutex_lock(&told_lock, PINTLE_FOREVER);
+    size_t length = strlen(told);
+    snprintf(told + length, sizeof told - length, "%s %d: %s\n", name, level, text);
+    pintle_mutex_unlock(&told_lock);
+}
+static bool was_told(const char *text) {
+    pintle_mutex_lock(&told_lock, PINTLE_FOREVER);
+    bool found = strstr(told, text) != NULL;
+    if (!found) printf("no '%s' in: %s\n", text, told);
+    pintle_mutex_unlock(&told_lock);
+    return found;
+}
 
 static host *new_host(bool refuse) {
     host *h = NULL;
-    host_options options = {.ask = on_ask, .refuse_while_changing = refuse, .allow_list = allow_list};
+    host_options options = {.ask = on_ask,
+                            .log = on_log,
+                            .refuse_while_changing = refuse,
+                            .allow_list = allow_list,
+                            .isolated = isolated,
+                            .memory_most_bytes = memory_most_bytes,
+                            .child_program = TEST_CHILD};
     atomic_store(&inside, 0);
     atomic_store(&asked_by_threads, 0);
     EXPECT(host_new(&h, &options) == 0);
@@ -388,7 +415,7 @@ static int panics_main(void *arg) {
         call_fine(p);
     }
     pintle_stats_get(&stats);
-    EXPECT(stats.calls_in_flight == 0);
+    EXPECT(stats.calls_in_flight == 0 || isolated);
     other = p;
     EXPECT(says(p, "unload", "what the call must not come back with, nor with this"));
     EXPECT(atomic_load(&other_code) == PINTLE_EBUSY); /* from inside itself */
@@ -525,6 +552,219 @@ static int often_main(void *arg) {
     return 0;
 }
 CASE(plugin_is_loaded_and_unloaded_often) { run_tasks(often_main, 2); }
+
+/* ---- The same in processes of their own ---- */
+
+CASE(isolated_plugins_of_a_folder_are_loaded_called_and_unloaded) {
+    isolated = true;
+    run_tasks(folder_main, 2);
+    ck_assert(was_told("greet 3: greet has begun"));
+}
+CASE(isolated_calls_of_1000_tasks_get_their_own_replies) {
+    isolated = true;
+    run_tasks(many_main, 2);
+}
+CASE(isolated_reload_of_a_file_that_cannot_serve_keeps_the_old_version) {
+    isolated = true;
+    run_tasks(wrong_reload_main, 2);
+}
+CASE_TIMEOUT(isolated_reloads_under_load_lose_no_call, 60) {
+    isolated = true;
+    run_tasks(storm_main, 2);
+}
+CASE(isolated_plugin_whose_question_panics_loses_the_call_only) {
+    isolated = true;
+    run_tasks(panics_main, 2);
+}
+CASE(isolated_plugin_whose_threads_call_back_is_answered) {
+    isolated = true;
+    run_tasks(threads_main, 1);
+}
+CASE(isolated_plugins_that_cannot_start_are_refused_by_name) {
+    isolated = true;
+    run_tasks(refused_main, 2);
+}
+CASE(isolated_plugin_of_32_bits_is_refused_as_such) {
+    isolated = true;
+    run_tasks(of_32_bits_main, 2);
+}
+
+/* It may be down for a while. */
+static void call_fine_when_it_is_up(hosted *p) {
+    int code;
+    int64_t patience = soon();
+    while ((code = call(p, "fine", "fine", PINTLE_FOREVER)) == PINTLE_ECLOSED && pintle_now() < patience)
+        pintle_sleep(PINTLE_MS(5));
+    EXPECT(code == 0);
+}
+
+static void expect_closed(hosted *p, const char *request, const char *word) {
+    hosted_reply reply;
+    EXPECT(hosted_call(p, request, strlen(request), &reply, PINTLE_FOREVER) == PINTLE_ECLOSED && error_has(word));
+    EXPECT(reply.data == NULL);
+}
+static void block_until_it_dies(void *p) { expect_closed(p, "block", "ended with status 7"); }
+
+static int dies_main(void *arg) {
+    pintle_task *tasks[5];
+    host *h = new_host(false);
+    hosted *p = load(h, "dies"), *words = load(h, "words");
+    (void)arg;
+    for (int i = 0; i < 3; i++) {
+        uint64_t process = hosted_process(p);
+        EXPECT(process != 0 && process != hosted_process(words));
+        atomic_store(&inside, 0);
+        EXPECT(helper_spawn_all(tasks, 5, block_until_it_dies, p) == 0);
+        while (atomic_load(&inside) < 5) pintle_yield();
+        expect_closed(p, "exit", "ended with status 7"); /* and those who are inside too */
+        EXPECT(helper_join_all(tasks, 5) == 0);
+        call_fine_when_it_is_up(p);
+        EXPECT(hosted_process(p) != process && hosted_version(p) == 1);
+    }
+    EXPECT(was_told("'dies' ended with status 7; it is started again in 0.0 s"));
+    EXPECT(was_told("again in 0.1 s") && was_told("again in 0.2 s"));
+    EXPECT(says(words, "a b", "2 words, version 1"));
+#if !defined(_WIN32)
+    expect_closed(p, "nonsense", "'dies' was ended by signal 9");
+    call_fine_when_it_is_up(p);
+#endif
+    end(h);
+    return 0;
+}
+CASE(isolated_plugin_whose_process_ends_is_started_again) {
+    isolated = true;
+    run_tasks(dies_main, 2);
+}
+
+static int keeps_dying_main(void *arg) {
+    hosted_reply reply;
+    host *h = new_host(false);
+    hosted *p = load(h, "dies");
+    (void)arg;
+    helper_set_environment("PINTLE_TEST_DIES", "yes");
+    expect_closed(p, "exit", "status 7");
+    for (int i = 0; i < 3; i++) {
+        expect_closed(p, "fine", "status 8"); /* while it starts, or in a pause */
+        pintle_sleep(PINTLE_MS(60));
+    }
+    helper_set_environment("PINTLE_TEST_DIES", NULL);
+    EXPECT(hosted_call(p, "exit", 4, &reply, pintle_after(PINTLE_MS(1))) != 0); /* down, or too soon */
+    call_fine_when_it_is_up(p);
+    EXPECT(hosted_reload(p, soon()) == 0 && hosted_version(p) == 2);
+    call_fine(p);
+    EXPECT(hosted_unload(p, soon()) == 0 && hosted_process(p) == 0);
+    end(h);
+    return 0;
+}
+CASE(isolated_plugin_that_keeps_ending_is_down_until_it_does_not) {
+    isolated = true;
+    run_tasks(keeps_dying_main, 2);
+}
+
+static int isolated_faults_main(void *arg) {
+    static const char *const kinds[][2] = {{"write", "access violation"},
+                                           {"divide", "division"},
+                                           {"illegal", "illegal instruction"},
+                                           {"overflow", "stack overflow"}};
+    hosted_reply reply;
+    host *h = new_host(false);
+    hosted *p = load(h, "faults");
+    (void)arg;
+    for (size_t i = 0; i < ELEMENTS(kinds); i++) {
+        EXPECT(hosted_call(p, kinds[i][0], strlen(kinds[i][0]), &reply, PINTLE_FOREVER) == PINTLE_EFAULT);
+        EXPECT(error_has(kinds[i][1]) && reply.data == NULL);
+        call_fine_when_it_is_up(p); /* without a reload */
+        EXPECT(was_told("the process of plugin 'faults' has faulted: ") && was_told(kinds[i][1]));
+    }
+    end(h);
+    return 0;
+}
+CASE(isolated_plugin_that_faults_is_started_again) {
+    isolated = true;
+    run_tasks(isolated_faults_main, 2);
+}
+
+static void block_until_it_is_ended(void *p) {
+    hosted_reply reply;
+    EXPECT(hosted_call(p, "for ever", 8, &reply, PINTLE_FOREVER) == PINTLE_ECLOSED && reply.data == NULL);
+}
+static int isolated_blocked_main(void *arg) {
+    pintle_task *tasks[3];
+    hosted_reply reply;
+    pintle_task_options options = {.name = "for ever"};
+    host *h = new_host(false);
+    hosted *p = load(h, "blocks"), *words = load(h, "words");
+    (void)arg;
+    for (int round = 0; round < 2; round++) {
+        atomic_store(&inside, 0);
+        for (int i = 0; i < 3; i++) EXPECT(pintle_spawn_with(&tasks[i], block_until_it_is_ended, p, &options) == 0);
+        while (atomic_load(&inside) < 3) pintle_yield();
+        EXPECT(hosted_call(p, "for ever", 8, &reply, pintle_after(PINTLE_MS(20))) == PINTLE_ETIMEDOUT);
+        call_fine(p);
+        EXPECT(says(words, "a b", "2 words, version 1"));
+        EXPECT((round == 0 ? hosted_reload : hosted_unload)(p, pintle_after(PINTLE_S(2))) == 0);
+        EXPECT(helper_join_all(tasks, 3) == 0);
+        EXPECT(was_told("3 calls are inside it: task") && was_told("'for ever'") && was_told("its process is ended"));
+        if (round == 0) EXPECT(hosted_version(p) == 2);
+    }
+    end(h);
+    return 0;
+}
+CASE(isolated_plugin_that_blocks_for_ever_is_ended_at_the_deadline) {
+    isolated = true;
+    run_tasks(isolated_blocked_main, 2);
+}
+
+static int isolated_stuck_main(void *arg) {
+    hosted *p = NULL;
+    host *h = new_host(false);
+    hosted *words = load(h, "words");
+    (void)arg;
+    helper_set_environment("PINTLE_TEST_STUCK", "for ever");
+    EXPECT(hosted_load(&p, h, plugin_path("stuck_start"), pintle_after(PINTLE_MS(300))) == PINTLE_ETIMEDOUT);
+    EXPECT(p == NULL && error_has("'stuck_start'") && host_left(h) == 0);
+    EXPECT(says(words, "a b", "2 words, version 1"));
+    end(h);
+    return 0;
+}
+CASE(isolated_plugin_whose_start_blocks_is_ended) {
+    isolated = true;
+    run_tasks(isolated_stuck_main, 2);
+}
+
+static bool process_is_there(uint64_t id) {
+#if defined(_WIN32)
+    HANDLE process = OpenProcess(SYNCHRONIZE, FALSE, (DWORD)id);
+    bool there = process != NULL && WaitForSingleObject(process, 0) == WAIT_TIMEOUT;
+    if (process != NULL) CloseHandle(process);
+    return there;
+#else
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%llu/exe", (unsigned long long)id);
+    return access(path, F_OK) == 0; /* not that of one that has ended and was not waited for */
+#endif
+}
+static int host_dies_main(void *arg) {
+    (void)arg;
+    hosted *p = load(new_host(false), "blocks");
+    pintle_spawn(NULL, block_for_ever, p);
+    while (atomic_load(&inside) < 1) pintle_yield();
+    printf("process %llu.\n", (unsigned long long)hosted_process(p));
+    fflush(stdout);
+    host_exit(7);
+}
+CHILD(host_dies) {
+    isolated = true;
+    exit(helper_run(host_dies_main, NULL, 2));
+}
+CASE(isolated_plugins_end_with_their_host) {
+    char text[4096];
+    unsigned long long id = 0;
+    int status = child_run("host_dies", text, sizeof text);
+    const char *at = strstr(text, "process ");
+    ck_assert_msg(status == 7 && at != NULL && sscanf(at, "process %llu.", &id) == 1, "%d %s", status, text);
+    while (process_is_there(id)) pintle_sleep(PINTLE_MS(1)); /* the watchdog ends this */
+}
 
 /* ---- What may be loaded ---- */
 
