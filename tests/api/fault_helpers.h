@@ -66,7 +66,7 @@ HELPER uint32_t calls_in_flight(void) {
 
 typedef struct faulty {
     pintle_dll *dll;
-    pintle_proc *write, *divide, *illegal, *recurse, *after, *apply, *handles, *disordered;
+    pintle_proc *write, *divide, *illegal, *recurse, *after, *apply, *handles, *handles_overflow, *disordered;
 } faulty;
 
 HELPER bool faulty_open(faulty *f, unsigned flags) {
@@ -80,6 +80,7 @@ HELPER bool faulty_open(faulty *f, unsigned flags) {
     EXPECT(pintle_dll_find(f->dll, "faults_after", &f->after) == 0);
     EXPECT(pintle_dll_find(f->dll, "faults_apply", &f->apply) == 0);
     EXPECT(pintle_dll_find(f->dll, "faults_handles", &f->handles) == 0);
+    EXPECT(pintle_dll_find(f->dll, "faults_handles_overflow", &f->handles_overflow) == 0);
     EXPECT(pintle_dll_find(f->dll, "faults_disordered", &f->disordered) == 0);
     return f->disordered != NULL;
 }

@@ -78,32 +78,37 @@ static uintptr_t compare(void *user, const uintptr_t *args) {
     return (uintptr_t)(intptr_t)((a > b) - (a < b));
 }
 typedef int compare_fn(const void *, const void *);
-enum { ITEMS = 1000 };
+enum { ITEMS = 1000, SEARCHES = 20 };
 typedef struct sorting {
     int items[ITEMS];
     unsigned compared;
     pintle_thunk *thunk;
 } sorting;
+/* How many are not found. */
 static int sort_in_call(void *arg) {
     sorting *s = arg;
-    qsort(s->items, ITEMS, sizeof s->items[0], (compare_fn *)(uintptr_t)pintle_thunk_pointer(s->thunk));
-    return 0;
+    compare_fn *code = (compare_fn *)(uintptr_t)pintle_thunk_pointer(s->thunk);
+    int beyond = 100000, missing;
+    qsort(s->items, ITEMS, sizeof s->items[0], code);
+    missing = bsearch(&beyond, s->items, ITEMS, sizeof s->items[0], code) != NULL;
+    for (int i = 0; i < SEARCHES; i++) {
+        const int *found = bsearch(&s->items[i * 40], s->items, ITEMS, sizeof s->items[0], code);
+        missing += found == NULL || *found != s->items[i * 40];
+    }
+    return missing;
 }
 static int sort_main(void *arg) {
     sorting *s = arg;
     helper_random random = helper_random_from(42);
     for (int round = 0; round < 2; round++) {
         for (int i = 0; i < ITEMS; i++) s->items[i] = (int)helper_random_below(&random, 100000);
-        if (round == 0)
-            pintle_call(sort_in_call, s);
-        else
-            sort_in_call(s);
+        if ((round == 0 ? pintle_call(sort_in_call, s) : sort_in_call(s)) != 0) return 2;
         for (int i = 1; i < ITEMS; i++)
             if (s->items[i - 1] > s->items[i]) return 1;
     }
     return 0;
 }
-CASE(qsort_sorts_through_a_thunk_in_a_call_and_directly) {
+CASE(qsort_and_bsearch_work_through_a_thunk_in_a_call_and_directly) {
     static sorting s;
     ck_assert_int_eq(pintle_thunk_new(&s.thunk, compare, &s.compared, 2, 0), 0);
     ck_assert_int_eq(helper_run(sort_main, &s, 2), 0);

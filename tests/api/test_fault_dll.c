@@ -120,6 +120,29 @@ static int own_handler_plain_main(void *arg) {
 }
 CASE(dll_opened_without_the_flag_handles_its_own_faults) { run_faulting(own_handler_plain_main, 2); }
 
+/* The end of the thread's stack, in a DLL's code: the DLL's handler is asked first, and goes on. */
+static void own_overflow_task(void *arg) {
+    faulty f;
+    pintle_result result;
+    if (!faulty_open(&f, *(unsigned *)arg)) return;
+    for (unsigned i = 0; i < 10; i++) {
+        EXPECT(pintle_proc_try_call(f.handles_overflow, 0, NULL, &result) == 0 && result.r1 == 77);
+        still_works(&f);
+    }
+    faulty_close(&f);
+}
+static int own_overflow_main(void *arg) {
+    static unsigned flags[] = {0, PINTLE_DLL_FAULTS_PANIC};
+    (void)arg;
+    for (int i = 0; i < 2; i++) {
+        pintle_task *task; /* as in overflow_spawn_main */
+        EXPECT(pintle_spawn(&task, own_overflow_task, &flags[i]) == 0);
+        EXPECT(pintle_join(task, PINTLE_FOREVER) == 0);
+    }
+    return 0;
+}
+CASE(dll_handles_the_end_of_its_stack_itself) { run_tasks(own_overflow_main, 1); }
+
 /* ---- Callbacks ---- */
 
 static faulty *the_faulty, *the_other;

@@ -7,6 +7,7 @@
 #include "../support/deep.h"
 
 #if defined(_WIN32)
+#include <malloc.h>
 #include <windows.h>
 #define EXPORT __declspec(dllexport)
 #else
@@ -114,6 +115,14 @@ EXPORT word faults_handles(void) {
     handled = 0;
     return result;
 }
+/* Its stack ends, and it goes on: 77. */
+static word recurse_without_end(word value) { return deep_recurse((unsigned)value); }
+EXPORT word faults_handles_overflow(void) {
+    handled = (DWORD)EXCEPTION_STACK_OVERFLOW;
+    word result = faults_guarded(recurse_without_end, 1u << 30, 0);
+    handled = 0;
+    return _resetstkoflw() != 0 ? result : 0;
+}
 EXPORT word faults_handles_raised(word code) {
     handled = (DWORD)code;
     word result = faults_guarded(faults_raise, code, 0);
@@ -138,6 +147,14 @@ EXPORT word faults_handles(void) {
     struct sigaction ours = {.sa_handler = go_back, .sa_flags = SA_ONSTACK}, before;
     sigaction(SIGSEGV, &ours, &before);
     if (sigsetjmp(back, 1) == 0) faults_write(NULL);
+    sigaction(SIGSEGV, &before, NULL);
+    return 77;
+}
+/* Its stack ends, and it goes on: 77. */
+EXPORT word faults_handles_overflow(void) {
+    struct sigaction ours = {.sa_handler = go_back, .sa_flags = SA_ONSTACK}, before;
+    sigaction(SIGSEGV, &ours, &before);
+    if (sigsetjmp(back, 1) == 0) deep_recurse(1u << 30);
     sigaction(SIGSEGV, &before, NULL);
     return 77;
 }

@@ -130,6 +130,45 @@ CASE(hosts_filter_is_asked_before_the_end) {
     assert_filtered("filter_call");
 }
 
+/* What a DLL raises and nobody handles. */
+static void raises_in_dll(void *arg) {
+    pintle_dll *dll;
+    pintle_proc *raise;
+    uintptr_t code = CODE_OWN;
+    (void)arg;
+    if (pintle_dll_open(&dll, test_dll_path("faults"), 0) != 0 || pintle_dll_find(dll, "faults_raise", &raise) != 0)
+        exit(92);
+    pintle_proc_call(raise, 1, &code);
+    printf("survived\n");
+}
+static int raising_main(void *arg) {
+    pintle_task *task;
+    pintle_task_options options = {.size = sizeof options, .name = "clumsy"};
+    (void)arg;
+    if (pintle_spawn_with(&task, raises_in_dll, NULL, &options) != 0) return 93;
+    return pintle_join(task, PINTLE_FOREVER);
+}
+CHILD(raises_in_dll) { exit(helper_run(raising_main, NULL, 1)); }
+CASE(exception_that_a_dll_does_not_handle_is_told_with_code_symbol_and_task) {
+    static const char *const words[] = {"pintle: fault: ",
+                                        "exception",
+                                        "RaiseException",
+                                        "0x60001234",
+                                        "'clumsy'",
+                                        "faults.dll!faults_raise+",
+                                        "inside a call of faults.dll!faults_raise+0x0"};
+    static char text[65536];
+    int status = child_run("raises_in_dll", text, sizeof text);
+    const char *at = text;
+    ck_assert_msg((status & 0xFF) == (CODE_OWN & 0xFF), "ended with %d:\n%s", status, text);
+    for (size_t i = 0; i < ELEMENTS(words); i++) {
+        const char *found = strstr(at, words[i]);
+        ck_assert_msg(found != NULL, "no \"%s\" (then) in:\n%s", words[i], text);
+        at = found;
+    }
+    ck_assert_ptr_null(strstr(text, "survived"));
+}
+
 /* A filter that repairs, and lets the code go on. */
 static LONG WINAPI repairing_filter(EXCEPTION_POINTERS *pointers) {
     static int somewhere;
