@@ -1,7 +1,11 @@
 /* runq.c: see runq.h. */
 #include "runq.h"
 
+#include "arch.h"
+#include "os.h"
 #include "task.h"
+
+enum { TAKING_SPINS = 100 };
 
 void task_list_push(struct task_list *list, struct pintle_task *task) {
     task->next = NULL;
@@ -54,7 +58,7 @@ bool runq_push(struct runq *queue, struct pintle_task *task, struct task_list *o
     return true;
 }
 
-struct pintle_task *runq_steal(struct runq *into, struct runq *from, uint32_t *out_count) {
+static struct pintle_task *steal_shared(struct runq *into, struct runq *from, uint32_t *out_count) {
     uint32_t into_tail = atomic_load_relaxed(&into->tail), head = atomic_load_acquire(&from->head);
     for (;;) {
         uint32_t tail = atomic_load_acquire(&from->tail), count = tail - head;
@@ -79,6 +83,25 @@ struct pintle_task *runq_steal(struct runq *into, struct runq *from, uint32_t *o
         atomic_store_release(&into->tail, into_tail + count - 1);
         return task;
     }
+}
+
+/* T3. An owner whose CPU was taken away at the wrong moment: better luck next time. */
+static bool owner_takes(struct runq *queue) {
+    for (int spin = 0; atomic_load_acquire(&queue->taking) != 0; spin++) {
+        if (spin == TAKING_SPINS) return true;
+        arch_pause();
+    }
+    return false;
+}
+
+struct pintle_task *runq_steal(struct runq *into, struct runq *from, uint32_t *out_count) {
+    struct pintle_task *task = NULL;
+    uint32_t alone = 1;
+    if (!from->fences) return steal_shared(into, from, out_count);
+    if (runq_is_empty(from) || !atomic_cas_acq_rel(&from->alone, &alone, 0)) return NULL; /* T1 */
+    if (os_fence_threads() && !owner_takes(from)) task = steal_shared(into, from, out_count);
+    atomic_store_release(&from->alone, 1);
+    return task;
 }
 
 void runq_drain(struct runq *queue, struct task_list *out_list) {

@@ -127,6 +127,7 @@ static int processors_make(void) {
         processor->id = i;
         processor->random = i * 2654435761u + 1;
         processor->stacks_most = i < sched.processor_count ? STACKS_KEPT : 0;
+        runq_init(&processor->runq, take_by_fence != 0);
         timer_heap_init(&processor->own_timers);
         atomic_store_relaxed(&processor->timers, &processor->own_timers);
     }

@@ -1,6 +1,7 @@
 /* test_runq.c: the ring of a processor: order, overflow, stealing; and nothing lost or doubled while thieves are at it. */
 #include "api/api_helpers.h"
 
+#include "os.h"
 #include "runq.h"
 #include "task.h"
 
@@ -30,9 +31,14 @@ static struct runq ring, other;
 
 static void rings_reset_other(void) { memset(&other, 0, sizeof other); }
 
+/* Whether the owner takes by plain stores in the case at hand; false again at its end. */
+static bool fences;
+
 static void rings_reset(uint32_t begin) {
     memset(&ring, 0, sizeof ring);
     rings_reset_other();
+    runq_init(&ring, fences);
+    runq_init(&other, fences);
     atomic_store(&ring.head, begin);
     atomic_store(&ring.tail, begin);
     atomic_store(&other.head, begin / 2);
@@ -63,7 +69,7 @@ CASE(list_is_first_in_first_out_and_counts) {
     records_free(tasks);
 }
 
-CASE(ring_is_first_in_first_out_also_where_its_counters_wrap) {
+static void check_order(void) {
     const uint32_t begins[] = {0, 1, UINT32_MAX - 100, UINT32_MAX};
     struct pintle_task *tasks = records(RUNQ_SLOTS);
     for (size_t k = 0; k < ELEMENTS(begins); k++) {
@@ -82,6 +88,13 @@ CASE(ring_is_first_in_first_out_also_where_its_counters_wrap) {
         ck_assert_uint_eq(overflow.count, 0);
     }
     records_free(tasks);
+}
+
+CASE(ring_is_first_in_first_out_also_where_its_counters_wrap) { check_order(); }
+CASE(ring_whose_owner_is_alone_is_so_too) {
+    fences = true; /* nobody steals */
+    check_order();
+    fences = false;
 }
 
 CASE(ring_full_gives_its_older_half_and_the_task_away) {
@@ -130,6 +143,41 @@ CASE(next_slot_holds_one_and_gives_back_the_one_before) {
     ck_assert_ptr_eq(runq_pop_next(&ring), &tasks[1]);
     ck_assert_ptr_null(runq_pop_next(&ring));
     ck_assert(runq_is_empty(&ring));
+    records_free(tasks);
+}
+
+/* RING, T3 and O2: who comes second sees that the other is at it. */
+CASE(steal_gives_up_while_the_owner_takes) {
+    struct pintle_task *tasks = records(2);
+    uint32_t count;
+    fences = os_fence_init();
+    rings_reset(0);
+    for (int i = 0; i < 2; i++) ck_assert(runq_try_push(&ring, &tasks[i]));
+    ck_assert(runq_take_begin(&ring) == fences);
+    if (fences) ck_assert_ptr_null(runq_steal(&other, &ring, &count));
+    runq_take_end(&ring);
+    ck_assert_ptr_eq(runq_steal(&other, &ring, &count), &tasks[0]);
+    ck_assert_uint_eq(atomic_load(&ring.alone), fences);
+    fences = false;
+    records_free(tasks);
+}
+CASE(pops_while_a_thief_is_at_it_take_the_same) {
+    struct pintle_task *tasks = records(4);
+    uint32_t count = 0;
+    fences = os_fence_init();
+    rings_reset(0);
+    for (int i = 0; i < 2; i++) ck_assert(runq_try_push(&ring, &tasks[i]));
+    ck_assert_ptr_null(runq_push_next(&ring, &tasks[2]));
+    atomic_store(&ring.alone, 0);
+    ck_assert_ptr_eq(runq_push_next(&ring, &tasks[3]), &tasks[2]);
+    ck_assert_ptr_eq(runq_pop_next(&ring), &tasks[3]);
+    ck_assert_ptr_eq(runq_pop(&ring), &tasks[0]);
+    if (fences) ck_assert_ptr_null(runq_steal(&other, &ring, &count)); /* one at a time */
+    ck_assert_ptr_eq(runq_pop(&ring), &tasks[1]);
+    ck_assert_ptr_null(runq_pop(&ring));
+    ck_assert_ptr_null(runq_pop_next(&ring));
+    ck_assert_uint_eq(atomic_load(&ring.alone), 0);
+    fences = false;
     records_free(tasks);
 }
 
@@ -217,7 +265,7 @@ static void storm_thief(void *arg) {
     }
 }
 
-CASE_TIMEOUT(ring_with_thieves_gives_each_task_once, 60) {
+static void storm_run(void) {
     storm s = {.tasks = records(STORM_TASKS), .seed = test_seed()};
     helper_thread threads[THIEVES];
     helper_random random = helper_random_from(s.seed);
@@ -229,6 +277,7 @@ CASE_TIMEOUT(ring_with_thieves_gives_each_task_once, 60) {
 #endif
     ck_assert(s.out != NULL && s.thief_rings != NULL);
     memset(s.thief_rings, 0, THIEVES * sizeof *s.thief_rings);
+    for (int i = 0; i < THIEVES; i++) runq_init(&s.thief_rings[i], fences);
     rings_reset(UINT32_MAX - STORM_TASKS / 2); /* the counters wrap in the middle */
     for (int i = 0; i < THIEVES; i++) ck_assert(helper_thread_start(&threads[i], storm_thief, &s));
     for (unsigned i = 0; i < STORM_TASKS; i++) {
@@ -257,4 +306,11 @@ CASE_TIMEOUT(ring_with_thieves_gives_each_task_once, 60) {
 #else
     free(s.thief_rings);
 #endif
+}
+CASE_TIMEOUT(ring_with_thieves_gives_each_task_once, 60) { storm_run(); }
+/* Where the system has no such fence, the same once more. */
+CASE_TIMEOUT(ring_whose_owner_is_mostly_alone_gives_each_task_once, 120) {
+    fences = os_fence_init();
+    storm_run();
+    fences = false;
 }
