@@ -5,6 +5,7 @@
  *   tour.c       pintle tour; its blocking calls and zlib in tour_win.c, tour_posix.c
  *   exports.c    pintle exports                           image.c      reads PE and ELF files
  *   service.c    pintle service; service_install.c its longest verb; service_wrap.c, wrap*.c programs as services (wrap.h)
+ *   host.c       pintle host; what it is made of is in examples/plugin-host
  *   histogram.c  how long calls took
  *   progress.c   a line on a terminal while work is long  platform.h   the rest of what differs between systems
  *
@@ -26,8 +27,9 @@ int command_call(int argc, char **argv);
 int command_exports(int argc, char **argv);
 int command_tour(int argc, char **argv);
 int command_service(int argc, char **argv);
+int command_host(int argc, char **argv);
 
-extern const char call_help[], exports_help[], tour_help[], service_help[];
+extern const char call_help[], exports_help[], tour_help[], service_help[], host_help[];
 
 /* Writes "pintle: SENTENCE" to standard error; returns STATUS_FAILED. */
 int fail(const char *format, ...) PINTLE_PRINTF(1, 2);

@@ -2,6 +2,7 @@
 #include <stdarg.h>
 
 #include "command.h"
+#include "host.h"
 #include "platform.h"
 #include "words.h"
 
@@ -12,6 +13,7 @@ static const char help[] = "Calls into DLLs and shared objects from light tasks 
                            "  pintle tour                        compresses a file in 1,000 tasks while 1,000 others\n"
                            "                                     sit in blocking calls, and shows what it took\n"
                            "  pintle service VERB NAME           installs, starts, stops, … Windows services\n"
+                           "  pintle host FOLDER                 loads and calls plugins, in its process or in others\n"
                            "  pintle COMMAND --help              all about a command\n"
                            "  pintle --version\n"
                            "\n"
@@ -111,6 +113,8 @@ static int show_help(const char *text) {
 }
 
 int main(int argc, char **argv) {
+    int child_status = host_child(argc, argv); /* a plugin's process */
+    if (child_status >= 0) return child_status;
     platform_prepare_output();
     argv = platform_arguments(&argc, argv);
     if (argv == NULL) return fail("no memory");
@@ -123,6 +127,7 @@ int main(int argc, char **argv) {
     if (is(command, "exports")) return command_exports(argc - 1, argv + 1);
     if (is(command, "tour")) return command_tour(argc - 1, argv + 1);
     if (is(command, "service")) return command_service(argc - 1, argv + 1);
+    if (is(command, "host")) return command_host(argc - 1, argv + 1);
     if (is(command, "--version")) {
         uint32_t version = pintle_version();
         printf("pintle %" PRIu32 ".%" PRIu32 ".%" PRIu32 "\n", version >> 16, version >> 8 & 0xff, version & 0xff);
@@ -133,6 +138,7 @@ int main(int argc, char **argv) {
         if (argc > 2 && is(argv[2], "exports")) return show_help(exports_help);
         if (argc > 2 && is(argv[2], "tour")) return show_help(tour_help);
         if (argc > 2 && is(argv[2], "service")) return show_help(service_help);
+        if (argc > 2 && is(argv[2], "host")) return show_help(host_help);
         return show_help(help);
     }
     return fail_usage("", "there is no command '%s'", command);

@@ -1,6 +1,6 @@
 # Runs a command and checks what it said:
 #
-#   cmake -DSTATUS=0 "-DOUT=REGEX;…" "-DERR=REGEX;…" -P check.cmake -- COMMAND [ARGUMENT…]
+#   cmake -DSTATUS=0 "-DOUT=REGEX;…" "-DERR=REGEX;…" [-DIN=FILE] -P check.cmake -- COMMAND [ARGUMENT…]
 #
 # Each regular expression of OUT must match standard output, each of ERR standard error. With no ERR, nothing may be
 # written there.
@@ -15,7 +15,11 @@ foreach(i RANGE ${last})
     endif()
 endforeach()
 
-execute_process(COMMAND ${command} RESULT_VARIABLE status OUTPUT_VARIABLE out ERROR_VARIABLE err)
+set(input)
+if(IN)
+    set(input INPUT_FILE ${IN})
+endif()
+execute_process(COMMAND ${command} ${input} RESULT_VARIABLE status OUTPUT_VARIABLE out ERROR_VARIABLE err)
 
 set(complaints)
 if(NOT status STREQUAL STATUS)
