@@ -1,8 +1,8 @@
 /* host.c: the plugins of a host: their states, their calls, DRAIN on the way to another version or to none.
  *
  * A plugin serves, changes or is closed. Who loads, reloads or unloads it is `busy`, alone; while it changes no call is in
- * the plugin, and its version belongs to who is busy. Calls are in the plugin's list while they are in the plugin; the last
- * that leaves wakes who drains. */
+ * the plugin, and its version belongs to who is busy. A call counts itself, then looks at the state; who drains sets the
+ * state, then waits for the count: one of the two sees the other. So calls need no lock. */
 #include "files.h"
 #include "host_parts.h"
 
@@ -119,7 +119,7 @@ unsigned hosted_version(hosted *p) {
 uint64_t hosted_process(hosted *p) {
     uint64_t id = 0;
     pintle_mutex_lock(&p->lock, PINTLE_FOREVER);
-    if (p->state == HOSTED_SERVES && p->version != NULL && p->host->backend->process != NULL)
+    if (atomic_load(&p->state) == HOSTED_SERVES && p->version != NULL && p->host->backend->process != NULL)
         id = p->host->backend->process(p->version);
     pintle_mutex_unlock(&p->lock);
     return id;
@@ -127,40 +127,48 @@ uint64_t hosted_process(hosted *p) {
 
 /* ---- Calls ---- */
 
-/* Waits until the plugin serves, and puts the call into its list. */
+/* Counts the call if the plugin serves. */
+static bool call_try_enter(struct plugin_call *call) {
+    hosted *p = call->plugin;
+    pintle_group_add(&p->inside, 1);
+    atomic_thread_fence(memory_order_seq_cst); /* pairs with the one in drain */
+    if (atomic_load(&p->state) == HOSTED_SERVES && !atomic_load(&p->faulted)) {
+        call->version = p->version;
+        return true;
+    }
+    pintle_group_done(&p->inside);
+    return false;
+}
+
+/* Waits until the plugin serves. */
 static int call_enter(struct plugin_call *call, int64_t deadline_ns) {
     hosted *p = call->plugin;
-    int code = pintle_mutex_lock(&p->lock, PINTLE_FOREVER);
-    while (code == 0 && p->state == HOSTED_CHANGES) {
-        code = p->host->options.refuse_while_changing
-                   ? pintle_error_set(PINTLE_EBUSY, 0, "plugin '%s' is being changed", p->name)
-                   : pintle_cond_wait(&p->changed, &p->lock, deadline_ns);
+    int code = 0;
+    while (!call_try_enter(call)) {
+        pintle_mutex_lock(&p->lock, PINTLE_FOREVER);
+        while (code == 0 && atomic_load(&p->state) == HOSTED_CHANGES) {
+            code = p->host->options.refuse_while_changing
+                       ? pintle_error_set(PINTLE_EBUSY, 0, "plugin '%s' is being changed", p->name)
+                       : pintle_cond_wait(&p->changed, &p->lock, deadline_ns);
+        }
+        if (code == 0 && atomic_load(&p->state) == HOSTED_CLOSED)
+            code = pintle_error_set(PINTLE_ECLOSED, 0, "plugin '%s' is not loaded", p->name);
+        else if (code == 0 && atomic_load(&p->faulted))
+            code = pintle_error_set(PINTLE_EFAULT, 0, "plugin '%s' has faulted and is out of service: reload it",
+                                    p->name);
+        pintle_mutex_unlock(&p->lock);
+        if (code != 0) return code;
     }
-    if (code == 0 && p->state == HOSTED_CLOSED)
-        code = pintle_error_set(PINTLE_ECLOSED, 0, "plugin '%s' is not loaded", p->name);
-    if (code == 0 && p->faulted)
-        code = pintle_error_set(PINTLE_EFAULT, 0, "plugin '%s' has faulted and is out of service: reload it", p->name);
-    if (code == 0) {
-        call->version = p->version;
-        call->next = p->calls;
-        call->link = &p->calls;
-        if (call->next != NULL) call->next->link = &call->next;
-        p->calls = call;
-    }
-    pintle_mutex_unlock(&p->lock);
-    return code;
+    return 0;
 }
 
 static int call_run(void *arg) {
     struct plugin_call *call = arg;
     hosted *p = call->plugin;
-    int code = p->host->backend->call(call->version, call);
-    pintle_mutex_lock(&p->lock, PINTLE_FOREVER);
-    *call->link = call->next;
-    if (call->next != NULL) call->next->link = call->link;
-    if (code == PINTLE_EFAULT && p->host->backend->kill == NULL) p->faulted = true;
-    if (p->calls == NULL && p->busy) pintle_cond_broadcast(&p->changed);
-    pintle_mutex_unlock(&p->lock);
+    const backend *b = p->host->backend;
+    int code = b->call(call->version, call);
+    if (code == PINTLE_EFAULT && b->kill == NULL) atomic_store(&p->faulted, true);
+    pintle_group_done(&p->inside); /* the last that touches the plugin */
     return code;
 }
 
@@ -181,7 +189,9 @@ static int call_until(struct plugin_call *plan, hosted_reply *out) {
     call->request = call + 1;
     int code = call_enter(call, call->deadline_ns);
     if (code == 0) {
-        code = run_until(call_run, call, call_drop, "a call of a plugin", call->deadline_ns, &left);
+        const char *name = pintle_task_name(pintle_self()); /* who is inside is told by it */
+        code = run_until(call_run, call, call_drop, name[0] != '\0' ? name : "a call of a plugin", call->deadline_ns,
+                         &left);
         if (left)
             return pintle_error_set(code, 0, "plugin '%s' has not answered; the call goes on without its caller",
                                     plan->plugin->name);
@@ -192,14 +202,7 @@ static int call_until(struct plugin_call *plan, hosted_reply *out) {
 }
 
 int hosted_call(hosted *p, const void *request, size_t bytes, hosted_reply *out, int64_t deadline_ns) {
-    const pintle_task *task = pintle_self();
-    struct plugin_call call = {.plugin = p,
-                               .request = request,
-                               .request_bytes = bytes,
-                               .task_id = pintle_task_id(task),
-                               .start_ns = pintle_now(),
-                               .deadline_ns = deadline_ns};
-    snprintf(call.task_name, sizeof call.task_name, "%s", pintle_task_name(task));
+    struct plugin_call call = {.plugin = p, .request = request, .request_bytes = bytes, .deadline_ns = deadline_ns};
     *out = (hosted_reply){0};
     int code;
     if (deadline_ns != PINTLE_FOREVER && p->host->backend->kill == NULL) {
@@ -216,32 +219,23 @@ int hosted_call(hosted *p, const void *request, size_t bytes, hosted_reply *out,
 /* ---- Changes ---- */
 
 /* The error that names who is inside. */
-static int error_inside_locked(const hosted *p, const char *what) {
+static int error_inside(const hosted *p, const char *what) {
     char text[320] = "";
-    size_t length = 0;
-    unsigned count = 0;
-    int64_t now_ns = pintle_now();
-    for (const struct plugin_call *call = p->calls; call != NULL; call = call->next, count++) {
-        if (length + 64 > sizeof text) continue;
-        length += (size_t)snprintf(text + length, sizeof text - length, "%s task %llu '%s' for %.1f s",
-                                   count > 0 ? "," : "", (unsigned long long)call->task_id, call->task_name,
-                                   (double)(now_ns - call->start_ns) / 1e9);
-    }
-    return pintle_error_set(PINTLE_EBUSY, 0, "plugin '%s' cannot be %s: %u calls are inside it:%s%s", p->name, what,
-                            count, text, length + 64 > sizeof text ? ", …" : "");
+    size_t count = p->version == NULL ? 0 : p->host->backend->inside(p->version, text, sizeof text);
+    return pintle_error_set(PINTLE_EBUSY, 0, "plugin '%s' cannot be %s: %zu calls are inside it:%s", p->name, what,
+                            count, text);
 }
 
 /* Becomes the one who is busy with it. */
 static int change_begin(hosted *p, const char *what) {
-    uint64_t self = pintle_task_id(pintle_self());
     int code = 0;
     pintle_mutex_lock(&p->lock, PINTLE_FOREVER);
     if (p->busy)
         code = pintle_error_set(PINTLE_EBUSY, 0, "plugin '%s' cannot be %s: somebody else changes it", p->name, what);
-    else if (p->state == HOSTED_CLOSED)
+    else if (atomic_load(&p->state) == HOSTED_CLOSED)
         code = pintle_error_set(PINTLE_ECLOSED, 0, "plugin '%s' is not loaded", p->name);
-    for (const struct plugin_call *call = p->calls; code == 0 && call != NULL; call = call->next)
-        if (atomic_load(&call->runner_id) == self) code = error_inside_locked(p, what); /* itself */
+    else if (p->version != NULL && p->host->backend->has(p->version, pintle_task_id(pintle_self())))
+        code = error_inside(p, what); /* itself */
     if (code == 0) p->busy = true;
     pintle_mutex_unlock(&p->lock);
     return code;
@@ -249,33 +243,34 @@ static int change_begin(hosted *p, const char *what) {
 
 static void change_end(hosted *p, hosted_state state) {
     pintle_mutex_lock(&p->lock, PINTLE_FOREVER);
-    p->state = state;
+    atomic_store(&p->state, state);
     p->busy = false;
     pintle_cond_broadcast(&p->changed);
     pintle_mutex_unlock(&p->lock);
 }
 
-/* Lets nobody in and waits until nobody is inside; or it is as before. */
-static int drain(hosted *p, const char *what, int64_t deadline_ns) {
-    int code = 0;
+static void set_state(hosted *p, hosted_state state) {
     pintle_mutex_lock(&p->lock, PINTLE_FOREVER);
-    p->state = HOSTED_CHANGES;
-    while (code == 0 && p->calls != NULL) {
-        code = pintle_cond_wait(&p->changed, &p->lock, deadline_ns);
-        if (code == 0 || code == PINTLE_ECANCELED || p->host->backend->kill == NULL) continue;
-        error_inside_locked(p, what); /* its text */
-        pintle_error error;
+    atomic_store(&p->state, state);
+    pintle_cond_broadcast(&p->changed);
+    pintle_mutex_unlock(&p->lock);
+}
+
+/* Lets nobody in and waits until nobody is inside; or it is as before. A plugin in a process of its own is ended instead. */
+static int drain(hosted *p, const char *what, int64_t deadline_ns) {
+    pintle_error error;
+    set_state(p, HOSTED_CHANGES);
+    atomic_thread_fence(memory_order_seq_cst); /* pairs with the one in call_try_enter */
+    int code = pintle_group_wait(&p->inside, deadline_ns);
+    if (code == 0) return 0;
+    if (code != PINTLE_ECANCELED) code = error_inside(p, what);
+    if (code != PINTLE_ECANCELED && p->host->backend->kill != NULL) {
         pintle_error_get(&error);
         host_log(p, PLUGIN_LOG_WARNING, "%s; its process is ended", error.text);
         p->host->backend->kill(p->version);
-        deadline_ns = PINTLE_FOREVER;
-        code = 0;
+        code = pintle_group_wait(&p->inside, PINTLE_FOREVER);
     }
-    if (code != 0) {
-        code = code == PINTLE_ECANCELED ? code : error_inside_locked(p, what);
-        p->state = HOSTED_SERVES;
-    }
-    pintle_mutex_unlock(&p->lock);
+    if (code != 0) set_state(p, HOSTED_SERVES);
     return code;
 }
 
@@ -296,7 +291,7 @@ static void put_away(hosted *p, version *v, int64_t deadline_ns) {
  * version is unloaded in any case. false: it is left to itself. */
 static bool end_version(hosted *p, int64_t deadline_ns) {
     pintle_error error;
-    if (p->version == NULL || p->faulted) return p->version != NULL;
+    if (p->version == NULL || atomic_load(&p->faulted)) return p->version != NULL;
     int code = p->host->backend->close(p->version, deadline_ns);
     if (code == 0) return true;
     pintle_error_get(&error);
@@ -313,20 +308,20 @@ static int exchange(hosted *p, version *new, version **out_old, int64_t deadline
     int code = b->open(new, deadline_ns);
     if (code == 0) {
         p->version = new;
-        p->faulted = false;
+        atomic_store(&p->faulted, false);
         p->number++;
         *out_old = old_is_there ? old : NULL;
         return 0;
     }
     if (!is_left(code)) put_away(p, new, deadline_ns);
-    if (!old_is_there || p->faulted) { /* there is nothing to go back to */
-        p->faulted = true;
+    if (!old_is_there || atomic_load(&p->faulted)) { /* there is nothing to go back to */
+        atomic_store(&p->faulted, true);
         return code;
     }
     pintle_error error;
     pintle_error_get(&error);
     int back = b->open(old, deadline_ns);
-    p->faulted = back != 0;
+    atomic_store(&p->faulted, back != 0);
     if (is_left(back)) p->version = NULL;
     return error_again(&error);
 }
@@ -398,11 +393,11 @@ static int claim(hosted **out, host *h, const char *name, const char *path) {
     }
     if (code == 0) {
         pintle_mutex_lock(&p->lock, PINTLE_FOREVER);
-        if (p->busy || p->state != HOSTED_CLOSED) {
+        if (p->busy || atomic_load(&p->state) != HOSTED_CLOSED) {
             code = pintle_error_set(PINTLE_EINVAL, 0, "there is a plugin '%s' already, '%s'", name, p->path);
         } else {
             p->busy = true;
-            p->state = HOSTED_CHANGES;
+            atomic_store(&p->state, HOSTED_CHANGES);
             snprintf(p->path, sizeof p->path, "%s", path);
         }
         pintle_mutex_unlock(&p->lock);
@@ -428,7 +423,7 @@ int hosted_load(hosted **out, host *h, const char *path, int64_t deadline_ns) {
     }
     if (code == 0) {
         p->version = v;
-        p->faulted = false;
+        atomic_store(&p->faulted, false);
         p->number++;
         *out = p;
     }

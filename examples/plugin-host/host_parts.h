@@ -17,19 +17,16 @@ enum { HOST_PATH_BYTES = 4096, HOST_NAME_BYTES = 64 };
 /* One version of a plugin, loaded in whichever way. */
 typedef struct version version;
 
-/* A call of a plugin. In the list of its plugin while it is under way, also after its caller has given up. */
+/* A call of a plugin: also after its caller has given up. */
 struct plugin_call {
     hosted *plugin;
     const void *request;
     size_t request_bytes;
     hosted_reply reply;
     version *version;
-    uint64_t id;      /* in a process of its own: the name of the call there */
-    uint64_t task_id; /* the caller's */
-    char task_name[32];
+    uint64_t id;                /* in a process of its own: the name of the call there */
     _Atomic uint64_t runner_id; /* of the task that is in the plugin, or answers it */
-    int64_t start_ns, deadline_ns;
-    struct plugin_call *next, **link;
+    int64_t deadline_ns;
 };
 
 /* The ways: in this process (loaded.c), in one of its own (isolated.c). Each returns 0, or a code with its error set. ETIMEDOUT, ECANCELED of open and close: it
@@ -48,6 +45,10 @@ typedef struct backend {
      * call->deadline_ns by itself, and a fault is not for ever: the process is started again. */
     void (*kill)(version *v);
     uint64_t (*process)(version *v); /* its number, 0: none; NULL likewise */
+    /* How many calls are inside, and some of them as text (" task 3 'name' …, task …"). */
+    size_t (*inside)(version *v, char *out_text, size_t text_bytes);
+    /* Whether this task is in one of them. */
+    bool (*has)(version *v, uint64_t task_id);
 } backend;
 extern const backend backend_loaded, backend_isolated;
 
@@ -72,14 +73,14 @@ struct hosted {
     host *host;
     hosted *next;
     char name[HOST_NAME_BYTES], path[HOST_PATH_BYTES];
-    pintle_mutex lock;   /* of what follows */
-    pintle_cond changed; /* the state, or the last call has left */
-    hosted_state state;
-    bool busy;    /* somebody loads, reloads or unloads it: one at a time */
-    bool faulted; /* calls are refused until a reload */
+    pintle_group inside; /* calls; one that enters counts itself before it looks at the state */
+    _Atomic hosted_state state;
+    atomic_bool faulted; /* calls are refused until a reload */
+    version *version;    /* in CHANGES it belongs to who is busy; calls read it when they have seen SERVES */
+    pintle_mutex lock;   /* of what follows, and of changes of the state */
+    pintle_cond changed; /* the state */
+    bool busy;           /* somebody loads, reloads or unloads it: one at a time */
     unsigned number;
-    version *version; /* in CHANGES it belongs to who is busy */
-    struct plugin_call *calls;
 };
 
 /* Sets the error again that was got before something else failed too; its code. */

@@ -16,6 +16,9 @@ typedef enum isolated_state { STARTING, LOADED, OPENING, SERVING, CLOSING, PAUSI
 /* A call that waits for its reply. */
 struct waiter {
     struct plugin_call *call;
+    uint64_t task_id; /* the caller's */
+    char task_name[32];
+    int64_t start_ns;
     pintle_event done;
     int code;
     pintle_error error;
@@ -452,8 +455,9 @@ static int isolated_open(version *which, int64_t deadline_ns) {
 
 static int isolated_call(version *which, struct plugin_call *call) {
     isolated *v = of(which);
-    struct waiter w = {.call = call};
+    struct waiter w = {.call = call, .task_id = pintle_task_id(pintle_self()), .start_ns = pintle_now()};
     int code = 0;
+    snprintf(w.task_name, sizeof w.task_name, "%s", pintle_task_name(pintle_self()));
     if (call->request_bytes > UINT32_MAX / 2)
         return pintle_error_set(PINTLE_EINVAL, 0, "a request of %zu bytes is too large", call->request_bytes);
     lock(v);
@@ -539,5 +543,33 @@ static uint64_t isolated_process(version *which) {
     return id;
 }
 
-const backend backend_isolated = {isolated_load,   isolated_open, isolated_call,   isolated_close,
-                                  isolated_unload, isolated_kill, isolated_process};
+static size_t isolated_inside(version *which, char *out_text, size_t text_bytes) {
+    isolated *v = of(which);
+    size_t count = 0, length = 0;
+    int64_t now_ns = pintle_now();
+    lock(v);
+    for (uint32_t i = 0; i < v->slot_count; i++) {
+        const struct waiter *w = v->slots[i];
+        if (w == NULL) continue;
+        if (length < text_bytes)
+            length += (size_t)snprintf(out_text + length, text_bytes - length, "%s task %llu '%s' for %.1f s",
+                                       count > 0 ? "," : "", (unsigned long long)w->task_id, w->task_name,
+                                       (double)(now_ns - w->start_ns) / 1e9);
+        count++;
+    }
+    unlock(v);
+    return count;
+}
+
+static bool isolated_has(version *which, uint64_t task_id) {
+    isolated *v = of(which);
+    bool found = false;
+    lock(v);
+    for (uint32_t i = 0; i < v->slot_count; i++)
+        found |= v->slots[i] != NULL && atomic_load(&v->slots[i]->call->runner_id) == task_id;
+    unlock(v);
+    return found;
+}
+
+const backend backend_isolated = {isolated_load, isolated_open,    isolated_call,   isolated_close, isolated_unload,
+                                  isolated_kill, isolated_process, isolated_inside, isolated_has};

@@ -230,4 +230,35 @@ static int loaded_unload(version *which, int64_t deadline_ns) {
     return code;
 }
 
-const backend backend_loaded = {loaded_load, loaded_open, loaded_call, loaded_close, loaded_unload, NULL, NULL};
+/* All calls inside, for free(); NULL: none, or no memory. */
+static pintle_dll_caller *callers(version *which, size_t *out_count) {
+    loaded *v = of(which);
+    size_t count = 0;
+    *out_count = 0;
+    pintle_dll_callers(v->dll, NULL, 0, &count);
+    pintle_dll_caller *all = count > 0 ? calloc(count, sizeof *all) : NULL;
+    if (all != NULL && pintle_dll_callers(v->dll, all, count, out_count) == 0 && *out_count > count) *out_count = count;
+    return all;
+}
+
+static size_t loaded_inside(version *which, char *out_text, size_t text_bytes) {
+    size_t count, length = 0;
+    pintle_dll_caller *all = callers(which, &count);
+    for (size_t i = 0; i < count && length < text_bytes; i++)
+        length += (size_t)snprintf(out_text + length, text_bytes - length, "%s task %llu '%s' in %s", i > 0 ? "," : "",
+                                   (unsigned long long)all[i].task_id, all[i].task_name, all[i].function);
+    free(all);
+    return count;
+}
+
+static bool loaded_has(version *which, uint64_t task_id) {
+    size_t count;
+    bool found = false;
+    pintle_dll_caller *all = callers(which, &count);
+    for (size_t i = 0; i < count; i++) found |= all[i].task_id == task_id;
+    free(all);
+    return found;
+}
+
+const backend backend_loaded = {loaded_load, loaded_open, loaded_call,   loaded_close, loaded_unload,
+                                NULL,        NULL,        loaded_inside, loaded_has};
