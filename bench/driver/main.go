@@ -44,6 +44,7 @@ func parse() (settings, error) {
 	flag.StringVar(&s.results, "results", "bench/results", "`folder` to write to")
 	flag.StringVar(&s.document, "document", "docs/performance.md", "`file` whose table a complete run replaces")
 	flag.StringVar(&s.plots, "plots", "docs/plots", "`folder` of the plots that a complete run replaces")
+	flag.StringVar(&s.places.shared, "shared", "build/bench/shared", "`folder` of the shared libraries, whose sizes are told")
 	flag.StringVar(&s.places.peers, "peers", "build/peers", "`folder` of the other libraries' programs")
 	flag.BoolVar(&s.quick, "quick", false, "few rounds, small batches")
 	flag.BoolVar(&s.check, "check", false, "compare the ratios with those that are kept, and fail if one was lost; write nothing")

@@ -22,7 +22,7 @@ type side struct {
 // places says where the programs are.
 type places struct {
 	native, mingw string // folders
-	peers         string // folder
+	peers, shared string // folders
 	wineRun       string // runs a Windows program
 }
 

@@ -72,14 +72,18 @@ func init() {
 		what: "how often threads wake up while all tasks wait", slices: 3, iterations: 1, mostRounds: 2})
 }
 
-// sizes is a table of what the library adds to a program: the sections of the static library, as it was built for these
-// measurements, that the example of README.md pulls in.
+// sizes is a table of what the libraries hold, as they were built for these measurements; one that was not built is left out.
 func sizes(p places) string {
 	var text strings.Builder
-	for _, library := range []struct{ platform, tool, path string }{
-		{linux, "size", p.native + "/../libpintle.a"},
-		{wine, "x86_64-w64-mingw32-size", p.mingw + "/../libpintle.a"},
+	for _, library := range []struct{ kind, tool, path string }{
+		{"static, Linux", "size", p.native + "/../libpintle.a"},
+		{"shared, Linux", "size", p.shared + "/linux/libpintle.so"},
+		{"static, Windows", "x86_64-w64-mingw32-size", p.mingw + "/../libpintle.a"},
+		{"shared, Windows", "x86_64-w64-mingw32-size", p.shared + "/windows/libpintle.dll"},
 	} {
+		if !exists(library.path) {
+			continue
+		}
 		output, err := run(library.tool, "--totals", library.path)
 		if err != nil {
 			continue
@@ -90,15 +94,9 @@ func sizes(p places) string {
 			continue
 		}
 		if text.Len() == 0 {
-			text.WriteString("\nThe static library, all of it: ")
-		} else {
-			text.WriteString("; ")
+			text.WriteString("\n| library, all of it | code and constants, KB | data | zeroed |\n|---|---|---|---|\n")
 		}
-		fmt.Fprintf(&text, "%s %d KB of code and constants, %d KB of data, %d KB zeroed", library.platform, code/1024, data/1024,
-			zeros/1024)
-	}
-	if text.Len() > 0 {
-		text.WriteString(".\n")
+		fmt.Fprintf(&text, "| %s | %d | %d | %d |\n", library.kind, code/1024, data/1024, zeros/1024)
 	}
 	return text.String()
 }
