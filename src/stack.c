@@ -16,7 +16,6 @@ enum {
     HEADER_BYTES = (sizeof(struct stack) + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE,
     COLORS = 8,
     COLOR_BYTES = 2 * CACHE_LINE,
-    PROMISES_KEPT = 16,
     TRIM_BATCH = 32, /* stacks that are out of the pool while they are trimmed */
     TRIM_MOST = 128  /* in one stack_trim_idle */
 };
@@ -49,13 +48,14 @@ static struct pool {
 } pools[CLASSES] = {POOLS_4, POOLS_4, POOLS_4, POOLS_4};
 static _Atomic uint64_t held_bytes;
 static _Atomic uint32_t stacks; /* prepared, of all classes; a hint for os_stacks_prepare */
-static int default_class;
-static _Atomic bool memory_ended; /* a hint: somebody was refused */
+enum { PROMISES_MOST = 2 * PROMISES_KEPT };
+int stack_default_class;
+_Atomic uint32_t stack_promises_most = PROMISES_MOST; /* 0: a hint, somebody was refused */
 
 static size_t class_bytes(int size_class) { return (size_t)1 << (SMALLEST_SHIFT + size_class); }
 
 int stack_class(size_t stack_bytes) {
-    if (stack_bytes == 0) return default_class;
+    if (stack_bytes == 0) return stack_default_class;
     for (int size_class = 0; size_class < CLASSES; size_class++) {
         if (class_bytes(size_class) >= stack_bytes) return size_class;
     }
@@ -65,7 +65,7 @@ int stack_class(size_t stack_bytes) {
 bool stack_set_default(size_t stack_bytes, uint32_t processors) {
     int size_class = stack_class(stack_bytes != 0 ? stack_bytes : DEFAULT_STACK_BYTES);
     if (size_class < 0) return false;
-    default_class = size_class;
+    stack_default_class = size_class;
     pools[size_class].kept_most = (uint64_t)processors * STACKS_KEPT;
     return true;
 }
@@ -126,36 +126,27 @@ static int promise_locked(struct pool *pool, int size_class, uint32_t count) {
     return result;
 }
 
-static COLD int promise_slow(struct processor *processor, int size_class) {
+int stack_promise_slow(struct processor *processor, int size_class) {
     struct pool *pool = &pools[size_class];
-    bool keeps = processor != NULL && size_class == default_class && !atomic_load_relaxed(&memory_ended);
+    bool keeps = processor != NULL && size_class == stack_default_class &&
+                 atomic_load_relaxed(&stack_promises_most) != 0;
     uint32_t count = keeps ? PROMISES_KEPT : 1;
     int result;
     lock_acquire(&pool->lock);
     result = promise_locked(pool, size_class, count);
     if (result != 0 && count > 1) result = promise_locked(pool, size_class, count = 1);
-    if (result != 0) atomic_store_relaxed(&memory_ended, true);
+    if (result != 0) atomic_store_relaxed(&stack_promises_most, 0);
     lock_release(&pool->lock);
     if (result == 0 && count > 1) processor->promises += count - 1;
     return result;
 }
 
-int stack_promise(struct processor *processor, int size_class) {
-    if (LIKELY(processor != NULL && size_class == default_class && processor->promises > 0)) {
-        processor->promises--;
-        return 0;
-    }
-    return promise_slow(processor, size_class);
-}
-
-void stack_unpromise(struct processor *processor, int size_class) {
+void stack_unpromise_slow(struct processor *processor, int size_class) {
     struct pool *pool = &pools[size_class];
     uint32_t count = 1;
-    if (LIKELY(processor != NULL && size_class == default_class)) {
-        uint32_t most = UNLIKELY(atomic_load_relaxed(&memory_ended)) ? 0 : 2 * PROMISES_KEPT;
-        if (LIKELY(++processor->promises <= most)) return;
-        count = most != 0 ? PROMISES_KEPT : processor->promises;
-        processor->promises -= count;
+    if (processor != NULL && size_class == stack_default_class) { /* it has as many as it may keep */
+        count = atomic_load_relaxed(&stack_promises_most) != 0 ? PROMISES_KEPT : processor->promises + 1;
+        processor->promises -= count - 1;
     }
     lock_acquire(&pool->lock);
     pool->promised -= count;
@@ -199,7 +190,7 @@ static struct stack *pop(struct stack **list) {
     return stack;
 }
 
-static COLD struct stack *take_slow(int size_class) {
+struct stack *stack_take_slow(int size_class) {
     struct pool *pool = &pools[size_class];
     struct stack *stack;
     lock_acquire(&pool->lock);
@@ -211,33 +202,12 @@ static COLD struct stack *take_slow(int size_class) {
     return stack;
 }
 
-struct stack *stack_take(struct processor *processor, int size_class) {
-    struct stack *stack;
-    if (UNLIKELY(processor == NULL || size_class != default_class || (stack = processor->stacks) == NULL)) {
-        return take_slow(size_class);
-    }
-    processor->stacks = stack->next;
-    processor->stack_count--;
-    return stack;
-}
-
-static COLD void give_slow(struct stack *stack) {
+void stack_give_slow(struct stack *stack) {
     struct pool *pool = &pools[stack->size_class];
     lock_acquire(&pool->lock);
     stack->next = pool->free;
     pool->free = stack;
     lock_release(&pool->lock);
-}
-
-void stack_give(struct processor *processor, struct stack *stack) {
-    if (UNLIKELY(processor == NULL || stack->size_class != default_class ||
-                 processor->stack_count >= processor->stacks_most)) {
-        give_slow(stack);
-        return;
-    }
-    stack->next = processor->stacks;
-    processor->stacks = stack;
-    processor->stack_count++;
 }
 
 /* ---- Trimming ---- */
@@ -388,6 +358,6 @@ void stack_destroy(void) {
         pool->prepared = pool->promised = pool->kept_most = 0;
     }
     atomic_store_relaxed(&held_bytes, 0);
-    atomic_store_relaxed(&memory_ended, false);
+    atomic_store_relaxed(&stack_promises_most, PROMISES_MOST);
     atomic_store_relaxed(&stacks, 0);
 }

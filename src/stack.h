@@ -22,9 +22,10 @@
 #ifndef PINTLE_SRC_STACK_H
 #define PINTLE_SRC_STACK_H
 
+#include "processor.h"
 #include "task.h"
 
-enum { STACK_NONE = 0xFF, STACKS_KEPT = 4 };
+enum { STACK_NONE = 0xFF, STACKS_KEPT = 4, PROMISES_KEPT = 16 };
 
 struct stack {
     struct scope base;              /* of the task's own deferred functions */
@@ -51,13 +52,51 @@ bool stack_set_default(size_t stack_bytes, uint32_t processors);
 /* The class for a stack of at least this many bytes, 0: the default; -1: too large. */
 int stack_class(size_t stack_bytes);
 
-/* For a task to be spawned: 0, or PINTLE_ENOMEM with the error set. processor: the caller's, or NULL. */
-int stack_promise(struct processor *processor, int size_class);
+/* The operations of each spawn, inlined but for their cold parts. processor: the caller's, or NULL. */
+extern int stack_default_class;
+extern _Atomic uint32_t stack_promises_most; /* that a processor may keep; 0: none since memory was refused */
+COLD int stack_promise_slow(struct processor *processor, int size_class);
+COLD void stack_unpromise_slow(struct processor *processor, int size_class);
+COLD struct stack *stack_take_slow(int size_class);
+COLD void stack_give_slow(struct stack *stack);
+
+/* For a task to be spawned: 0, or PINTLE_ENOMEM with the error set. */
+static inline int stack_promise(struct processor *processor, int size_class) {
+    if (LIKELY(processor != NULL && size_class == stack_default_class && processor->promises > 0)) {
+        processor->promises--;
+        return 0;
+    }
+    return stack_promise_slow(processor, size_class);
+}
 /* The task has ended, or was never spawned. */
-void stack_unpromise(struct processor *processor, int size_class);
+static inline void stack_unpromise(struct processor *processor, int size_class) {
+    if (LIKELY(processor != NULL && size_class == stack_default_class &&
+               processor->promises < atomic_load_relaxed(&stack_promises_most))) {
+        processor->promises++;
+    } else {
+        stack_unpromise_slow(processor, size_class);
+    }
+}
 /* One that was promised. */
-struct stack *stack_take(struct processor *processor, int size_class);
-void stack_give(struct processor *processor, struct stack *stack);
+static inline struct stack *stack_take(struct processor *processor, int size_class) {
+    struct stack *stack;
+    if (UNLIKELY(processor == NULL || size_class != stack_default_class || (stack = processor->stacks) == NULL)) {
+        return stack_take_slow(size_class);
+    }
+    processor->stacks = stack->next;
+    processor->stack_count--;
+    return stack;
+}
+static inline void stack_give(struct processor *processor, struct stack *stack) {
+    if (UNLIKELY(processor == NULL || stack->size_class != stack_default_class ||
+                 processor->stack_count >= processor->stacks_most)) {
+        stack_give_slow(stack);
+        return;
+    }
+    stack->next = processor->stacks;
+    processor->stacks = stack;
+    processor->stack_count++;
+}
 
 /* Gives back the lower pages of free stacks that were not used since the call before this one; of a hundred or two at most,
  * so that it takes a ms or two. True: there are more of those; call again soon. For the monitor. Threads: one at a time. */

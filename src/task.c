@@ -276,9 +276,10 @@ static inline int join_wait(struct thread *thread, struct pintle_task *task, int
     if (atomic_load_acquire(&task->join) == JOIN_DONE) return 0;
     if (UNLIKELY(deadline_ns != PINTLE_FOREVER || !runs_task_code(thread)))
         return join_with_deadline(task, deadline_ns);
-    int result = wait_result(wait_join(thread, &task->join, "pintle_join"), deadline_ns, "pintle_join");
-    if (UNLIKELY(result == 0 && atomic_load_acquire(&task->join) != JOIN_DONE)) join_refused(task);
-    return result;
+    enum wake_reason reason = wait_join(thread, &task->join, "pintle_join");
+    if (UNLIKELY(reason != WAKE_EVENT)) return wait_result(reason, deadline_ns, "pintle_join");
+    if (UNLIKELY(atomic_load_acquire(&task->join) != JOIN_DONE)) join_refused(task);
+    return 0;
 }
 
 int pintle_join(pintle_task *task, int64_t deadline_ns) { return pintle_join_info(task, deadline_ns, NULL); }
