@@ -51,7 +51,7 @@ func parse() (settings, error) {
 	flag.StringVar(&against, "against", "", "`names` of libraries besides Go, with commas between, or all")
 	flag.StringVar(&only, "only", "", "`names` of rows or groups, with commas between; default: all")
 	flag.StringVar(&s.platform, "platform", "", "linux or wine; default: both")
-	flag.IntVar(&s.rounds, "rounds", 0, "`number` of rounds; default: 9, quick 3")
+	flag.IntVar(&s.rounds, "rounds", 0, "`number` of rounds; default: 9, quick 2")
 	flag.BoolVar(&s.list, "list", false, "show the rows, and end")
 	flag.Parse()
 	if flag.NArg() != 0 {
@@ -63,7 +63,7 @@ func parse() (settings, error) {
 	if s.rounds == 0 {
 		s.rounds = 9
 		if s.quick {
-			s.rounds = 3
+			s.rounds = 2
 		}
 	}
 	if s.platform != "" && s.platform != linux && s.platform != wine {
@@ -83,11 +83,15 @@ func parse() (settings, error) {
 	return s, err
 }
 
-// chosen lists the rows to measure. A name or a pair of name and platform that does not exist is an error.
+// chosen lists the rows to measure: without --only all; when it is to be quick, those that have targets or tell of one operation.
+// A name or a pair of name and platform that does not exist is an error.
 func (s settings) chosen() ([]row, error) {
 	var chosen []row
 	found := map[string]bool{}
 	for _, r := range rows {
+		if s.quick && s.only == nil && r.group != "" {
+			continue
+		}
 		if (s.platform == "" || s.platform == r.platform) && (s.only == nil || s.only[r.name] || s.only[r.group]) {
 			chosen = append(chosen, r)
 			found[r.name], found[r.group] = true, true
