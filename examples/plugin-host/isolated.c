@@ -338,6 +338,7 @@ static void stop(isolated *v) {
     process *p = v->process;
     wire *w = v->wire;
     v->wire = NULL;
+    if (v->state == SERVING) set_state_locked(v, STARTING); /* who comes now waits for what follows */
     unlock(v);
     if (p != NULL) process_kill(p);
     lock(v);
