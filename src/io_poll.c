@@ -12,7 +12,7 @@
  *   owner:  NULL -> thread (CAS) -> NULL. Leaving, full fence, monitor_asleep read: asleep, it is woken. The monitor, before it
  *           sleeps without limit: asleep = FOREVER, full fence, owner read. So there always is an owner, or somebody awake.
  *   A thread parks without being the owner only if nothing is registered, or another is the owner, who looks again when it
- *   leaves; or if it is bound to a task that waits for the poller: then it calls a spare one (poll_call_for).
+ *   leaves; or if it is bound to a task: then it calls a spare one (poll_call_for, poll_call).
  *
  * While nothing is registered all this costs a load and a branch where a thread is idle anyway.
  * Where the poller's deadlines are coarse, a thread that keeps timers is not the owner.
@@ -97,6 +97,10 @@ void poll_call_for(const struct thread *thread) {
         (thread->is_home || thread->is_attached || (thread->task->pins_user | thread->pins_auto) != 0)) {
         call_spare(NULL);
     }
+}
+
+void poll_call(void) {
+    if (poll_is_unwatched()) call_spare(NULL);
 }
 
 bool poll_begin(struct thread *thread, bool has_deadline) {

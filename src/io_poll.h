@@ -31,6 +31,8 @@ void poll_unuse(uint32_t epoch);
 static inline uint32_t poll_epoch(void) { return (uint32_t)(atomic_load_relaxed(&poller.registered) >> 32); }
 /* The calling task is about to wait for what the poller tells, and its thread cannot be the one that waits there. */
 void poll_call_for(const struct thread *thread);
+/* The calling thread parks and cannot be the one that waits there. */
+void poll_call(void);
 /* Implemented above: what was seen. Without guards. watch_stop, io_drain: the poller is about to end; what tasks still have under
  * way there ends now, if the system writes to their memory. */
 void io_ready(const os_ready *ready);

@@ -405,6 +405,7 @@ static bool park(struct thread *thread) {
     int64_t deadline_ns = wait_deadline(thread);
     os_ready ready[POLL_BATCH];
     unsigned count;
+    if (UNLIKELY(poll_is_unwatched()) && !thread->is_listed) poll_call(); /* BOUND, or somebody's own */
     if (LIKELY(!poll_is_unwatched()) || !thread->is_listed || !poll_begin(thread, deadline_ns != INT64_MAX))
         return thread_park(thread, deadline_ns);
     bool token = poll_wait(thread, deadline_ns, ready, &count);
