@@ -23,7 +23,8 @@ enum { CACHE_MOST = 64, PINNED_STACK_BYTES = 1 << 20 };
 
 /* ---- Records ---- */
 
-int task_new(struct processor *processor, pintle_fn *fn, void *arg, size_t stack_bytes, struct pintle_task **out) {
+static inline __attribute__((always_inline)) int new_task(struct processor *processor, pintle_fn *fn, void *arg,
+                                                          size_t stack_bytes, struct pintle_task **out) {
     struct pintle_task *task;
     int size_class = stack_class(stack_bytes), result;
     if (UNLIKELY(size_class < 0)) {
@@ -53,6 +54,10 @@ int task_new(struct processor *processor, pintle_fn *fn, void *arg, size_t stack
     atomic_store_relaxed(&task->join, 0);
     *out = task;
     return 0;
+}
+
+int task_new(struct processor *processor, pintle_fn *fn, void *arg, size_t stack_bytes, struct pintle_task **out) {
+    return new_task(processor, fn, arg, stack_bytes, out);
 }
 
 void task_begin(struct pintle_task *task, struct processor *processor) {
@@ -174,8 +179,10 @@ static inline struct pintle_scope *nursery_for(const struct thread *thread, cons
     return thread != NULL && thread->task != NULL ? thread->task->nursery : NULL;
 }
 
-static inline int spawn(pintle_task **out_task, pintle_fn *fn, void *arg, const pintle_task_options *options,
-                        pintle_main_fn *go_fn, const char *function, void *caller) {
+/* Inlined into pintle_spawn, where most of it is nothing. */
+static inline __attribute__((always_inline)) int spawn(pintle_task **out_task, pintle_fn *fn, void *arg,
+                                                       const pintle_task_options *options, pintle_main_fn *go_fn,
+                                                       const char *function, void *caller) {
     struct thread *thread = arch_self_before_switch();
     struct processor *processor = own_processor();
     struct pintle_scope *nursery = nursery_for(thread, options);
@@ -193,7 +200,7 @@ static inline int spawn(pintle_task **out_task, pintle_fn *fn, void *arg, const 
     if (UNLIKELY(sched.options.max_tasks != 0 && !count_in_limit())) {
         return error_set(PINTLE_ELIMIT, 0, "%s: max_tasks = %u tasks are live", function, sched.options.max_tasks);
     }
-    result = task_new(processor, fn, arg, stack_bytes, &task);
+    result = new_task(processor, fn, arg, stack_bytes, &task);
     if (UNLIKELY(result != 0)) {
         if (sched.options.max_tasks != 0) atomic_sub_relaxed(&sched.tasks_counted, 1);
         return result;
