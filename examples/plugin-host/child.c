@@ -37,7 +37,8 @@ static void tell(frame_kind kind, uint64_t id, int code, int value, const void *
         data = error.text;
         bytes = strlen(error.text);
     }
-    wire_send(self.wire, kind, id, &o, sizeof o, data, bytes);
+    if (!wire_send(self.wire, kind, id, &o, sizeof o, data, bytes))
+        host_exit(STATUS_NO_HOST); /* or no memory to tell it */
 }
 
 /* ---- What the plugin asks ---- */
@@ -57,7 +58,7 @@ static int64_t child_ask(const struct plugin_call *call, const void *data, size_
     q.next = self.first;
     self.first = &q;
     pintle_mutex_unlock(&self.lock);
-    wire_send(self.wire, FRAME_ASK, q.id, &head, sizeof head, data, bytes); /* no host: the end of this process comes */
+    if (!wire_send(self.wire, FRAME_ASK, q.id, &head, sizeof head, data, bytes)) host_exit(STATUS_NO_HOST);
     pintle_event_wait(&q.answered, PINTLE_FOREVER);
     pintle_mutex_lock(&self.lock, PINTLE_FOREVER); /* who has set the event is done with it */
     pintle_mutex_unlock(&self.lock);

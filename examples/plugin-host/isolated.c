@@ -473,9 +473,19 @@ static int isolated_call(version *which, struct plugin_call *call) {
     }
     unlock(v);
     if (to == NULL) return code;
-    if (code == 0) wire_send(to, FRAME_CALL, call->id, NULL, 0, call->request, call->request_bytes);
-    leave_wire(v); /* did it not go out, the supervisor will tell */
+    bool sent = code == 0 && wire_send(to, FRAME_CALL, call->id, NULL, 0, call->request, call->request_bytes);
+    leave_wire(v);
     if (code != 0) return code;
+    if (!sent) {
+        lock(v);
+        bool is_ours = slot_give_locked(v, call->id, 0, &w) != NULL; /* else the supervisor has told already */
+        unlock(v);
+        if (is_ours)
+            return pintle_error_set(
+                PINTLE_ECLOSED, 0,
+                "plugin '%s' could not be sent the request: its process has ended, or there is no memory",
+                v->plugin->name);
+    }
     code = pintle_event_wait(&w.done, call->deadline_ns);
     lock(v); /* also: whoever set the event is done with it */
     if (code != 0 && slot_give_locked(v, call->id, 0, &w) == NULL) code = 0; /* it came all the same */
