@@ -75,7 +75,13 @@ CASE(callback_from_a_stack_of_the_foreign_codes_own_returns_there) {
 
 enum { WAITERS = 10, ITEMS = 50 };
 
+/* Nobody begins before all are inside their callbacks: then all hold their threads at once. */
+typedef struct gathering {
+    atomic_uint inside;
+    pintle_event all;
+} gathering;
 typedef struct line {
+    gathering *gathering;
     pintle_chan *question, *answer;
     unsigned right, wrong;
     uint64_t thread;  /* the asker's, which runs nothing else meanwhile */
@@ -85,6 +91,8 @@ typedef struct line {
 static void asks(void *arg) {
     line *l = arg;
     l->thread = helper_thread_id();
+    if (atomic_fetch_add(&l->gathering->inside, 1) + 1 == WAITERS) pintle_event_set(&l->gathering->all);
+    if (pintle_event_wait(&l->gathering->all, PINTLE_FOREVER) != 0) l->wrong++;
     for (int i = 0; i < ITEMS; i++) {
         int got = -1;
         if (pintle_chan_send(l->question, &i, PINTLE_FOREVER) != 0 ||
@@ -112,8 +120,10 @@ static void server(void *arg) {
 static int ten_main(void *arg) {
     line *lines = arg;
     pintle_task *askers[WAITERS], *servers[WAITERS];
+    gathering g = {.all = PINTLE_EVENT_INIT};
     unsigned failed = 0;
     for (int i = 0; i < WAITERS; i++) {
+        lines[i].gathering = &g;
         failed += pintle_chan_new(&lines[i].question, sizeof(int), 0) != 0;
         failed += pintle_chan_new(&lines[i].answer, sizeof(int), 0) != 0;
         failed += pintle_spawn(&servers[i], server, &lines[i]) != 0;
