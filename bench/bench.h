@@ -12,6 +12,7 @@ struct plan {
     unsigned iterations; /* rounds of the loop in a slice */
     unsigned processors;
     bool stats; /* tell more, on standard error */
+    bool steps; /* mark the first slice that counts */
 };
 
 /* Runs in a task that is not the main one, which waits for it; those of rows_cost.c on the program's first thread, without a

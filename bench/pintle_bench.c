@@ -37,10 +37,16 @@ void *bench_alloc(unsigned long long bytes) {
     return memory;
 }
 
+static void mark(const struct plan *plan, unsigned slice) {
+    if (plan->steps && slice == plan->warmup) __asm__ volatile("int3" ::: "memory");
+}
+
 void bench_measure(const struct plan *plan, double *out_ns, double operations, bench_loop_fn *loop, void *context) {
     for (unsigned slice = 0; slice < plan->warmup + plan->slices; slice++) {
         int64_t start = pintle_now();
+        mark(plan, slice);
         loop(context, plan->iterations);
+        mark(plan, slice);
         int64_t elapsed = pintle_now() - start;
         if (slice >= plan->warmup) out_ns[slice - plan->warmup] = (double)elapsed / operations;
     }
@@ -95,6 +101,7 @@ static void usage(FILE *to) {
                 "  --warmup N      slices before them that are not counted (10)\n"
                 "  --iterations N  rounds of the loop in a slice (10000)\n"
                 "  --processors N  tasks that run at the same time (1)\n"
+                "  --steps         stops itself (int3) before and after the first slice that counts: for steps\n"
                 "  --stats         the runtime's own figures, on standard error\n"
                 "rows:\n");
     for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++) {
@@ -120,6 +127,7 @@ int main(int argc, char **argv) {
         {"warmup", required_argument, NULL, 'w'},
         {"iterations", required_argument, NULL, 'i'},
         {"processors", required_argument, NULL, 'p'},
+        {"steps", no_argument, NULL, 'm'},
         {"stats", no_argument, NULL, 't'},
         {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
@@ -132,6 +140,7 @@ int main(int argc, char **argv) {
         case 'i': job.plan.iterations = number("iterations", optarg, 1); break;
         case 'p': job.plan.processors = number("processors", optarg, 1); break;
         case 't': job.plan.stats = true; break;
+        case 'm': job.plan.steps = true; break;
         case 'h': usage(stdout); return 0;
         default: usage(stderr); return 2;
         }
