@@ -111,6 +111,7 @@ void thread_records_destroy(void) {
 
 int thread_enter(struct thread *thread) {
     thread_read_system(thread);
+    SANITIZE_STACK_MADE(thread->stack_limit, thread->stack_base, thread);
     os_fault_stack_begin(&thread->fault_stack);
     os_self_set(thread);
     return 0;
@@ -134,6 +135,7 @@ void thread_read_system(struct thread *thread) {
 
 void thread_leave(struct thread *thread) {
     os_self_set(NULL);
+    SANITIZE_STACK_GONE(thread);
     os_fault_stack_end(&thread->fault_stack);
     lock_acquire(&sched.lock);
     thread_set_state(thread, THREAD_ACTIVE, THREAD_ENDED);

@@ -53,12 +53,12 @@ enum { SANITIZE_THREADS = 0 };
 void sanitize_stack_made(const void *low, const void *high, unsigned *out_id);
 void sanitize_stack_gone(unsigned id);
 #define SANITIZE_STACK_ID unsigned stack_id;
-#define SANITIZE_STACK_MADE(low, high, task) sanitize_stack_made(low, high, &(task)->stack_id)
-#define SANITIZE_STACK_GONE(task) sanitize_stack_gone((task)->stack_id)
+#define SANITIZE_STACK_MADE(low, high, of) sanitize_stack_made(low, high, &(of)->stack_id)
+#define SANITIZE_STACK_GONE(of) sanitize_stack_gone((of)->stack_id)
 #else
 #define SANITIZE_STACK_ID
-#define SANITIZE_STACK_MADE(low, high, task) ((void)(low), (void)(high))
-#define SANITIZE_STACK_GONE(task) ((void)(task))
+#define SANITIZE_STACK_MADE(low, high, of) ((void)(low), (void)(high))
+#define SANITIZE_STACK_GONE(of) ((void)(of))
 #endif
 
 #endif

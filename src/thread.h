@@ -122,6 +122,7 @@ struct thread {
     uint64_t kicked_tick;
     int64_t kick_next_ns, kick_pause_ns;
     SANITIZE_CONTEXT
+    SANITIZE_STACK_ID
 };
 
 /* The calling thread's record; NULL on threads the runtime does not know. Opaque: read it again after each switch. */

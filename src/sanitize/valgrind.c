@@ -1,4 +1,7 @@
 /* valgrind.c (PINTLE_VALGRIND): Valgrind learns which memory is stacks. A few instructions each when it is not there.
+ *
+ * Threads' own stacks too, whole: of the main thread's it knows only what has been used so far, and a switch to just below that
+ * it takes for no switch; the first frame there, made when it has noticed, is memory that it reports each use of.
  * Threads: any. */
 #include "sanitize.h"
 
