@@ -143,7 +143,8 @@ bool call_leave_for(struct thread *thread, const void *fn, bool urgent) {
 
 void call_leave(struct thread *thread) {
     struct pintle_task *task = thread->task;
-    if (UNLIKELY(task->pending != NULL)) { /* the thread may be another's afterwards */
+    /* While the thread is this task's; whose record is not to be looked at yet: a stop may have left it behind. */
+    if (UNLIKELY((atomic_load_relaxed(&thread->attention) & ATTENTION_PANIC) != 0)) {
         atomic_fetch_and_explicit(&thread->attention, ~(uint32_t)ATTENTION_PANIC, memory_order_relaxed);
     }
     call_leave_for(thread, ((const struct call_block *)thread->stack_top)->fn, false);
