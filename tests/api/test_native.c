@@ -70,17 +70,20 @@ static void sends(void *arg) {
     MUST_BE(pintle_chan_send(unbuffered, &item, PINTLE_FOREVER), 0);
     (void)arg;
 }
+/* Until it was seen: a loop that looks late sees one of the next. */
 static void sends_in_vain(void *arg) {
     int item = 9;
     pintle_case send = pintle_case_send(unbuffered, &item);
-    (void)arg;
-    MUST_BE(pintle_chan_send(unbuffered, &item, pintle_after(PINTLE_MS(1))), PINTLE_ETIMEDOUT);
-    MUST_BE(pintle_select(&send, 1, pintle_after(PINTLE_MS(1))), PINTLE_ETIMEDOUT);
+    do {
+        MUST_BE(pintle_chan_send(unbuffered, &item, pintle_after(PINTLE_MS(1))), PINTLE_ETIMEDOUT);
+        MUST_BE(pintle_select(&send, 1, pintle_after(PINTLE_MS(1))), PINTLE_ETIMEDOUT);
+    } while (!atomic_load((atomic_bool *)arg));
 }
 static int unbuffered_main(void *arg) {
     pintle_task *task;
     intptr_t native = 0;
     int item = 0;
+    atomic_bool seen = false;
     (void)arg;
     unbuffered = int_chan(0);
     MUST_BE(pintle_chan_native(unbuffered, &native), 0);
@@ -91,8 +94,9 @@ static int unbuffered_main(void *arg) {
     MUST_BE(item, 9);
     MUST(!is_ready(native));
     MUST_BE(pintle_join(task, PINTLE_FOREVER), 0);
-    MUST_BE(pintle_spawn(&task, sends_in_vain, NULL), 0);
+    MUST_BE(pintle_spawn(&task, sends_in_vain, &seen), 0);
     wait_ready(native);
+    atomic_store(&seen, true);
     MUST_BE(pintle_join(task, PINTLE_FOREVER), 0);
     MUST(!is_ready(native));
     pintle_chan_free(unbuffered);

@@ -589,7 +589,7 @@ CASE(what_is_no_thunk_is_refused) {
 typedef struct urgent {
     pintle_thunk *thunk;
     atomic_bool busy, entered, stop;
-    bool foreign;
+    bool foreign, computes;
     uint64_t lent_before, lent_inside;
     uint32_t now_inside, now_after;
     uintptr_t answer;
@@ -608,7 +608,13 @@ static void busy_task(void *arg) {
     urgent *u = arg;
     int64_t give_up = pintle_after(PINTLE_S(10));
     atomic_store(&u->busy, true);
-    while (!atomic_load(&u->stop) && pintle_now() < give_up) pintle_call(helper_return_at_once, NULL);
+    while (!atomic_load(&u->stop) && pintle_now() < give_up) {
+        if (u->computes) { /* in a call it might lose its processor, which were idle then */
+            helper_compute(PINTLE_US(10));
+        } else {
+            pintle_call(helper_return_at_once, NULL);
+        }
+    }
 }
 static int urgent_call(void *arg) {
     urgent *u = arg;
@@ -651,6 +657,7 @@ static bool urgent_lends(bool foreign, unsigned flags) {
     static urgent u;
     memset(&u, 0, sizeof u);
     u.foreign = foreign;
+    u.computes = flags != 0;
     ck_assert_int_eq(pintle_thunk_new(&u.thunk, urgent_fn, &u, 1, flags), 0);
     ck_assert_int_eq(helper_run(urgent_main, &u, 1), 0);
     ck_assert_uint_eq(u.answer, 42);
