@@ -19,7 +19,7 @@ void task_cancel(struct pintle_task *task, int reason) {
 
 static void cancel_stopped(struct pintle_task *task) { task_cancel(task, PINTLE_ESTOPPED); }
 
-void cancel_all(void) { stack_each_task(cancel_stopped); }
+void cancel_all(void) { record_each_task(cancel_stopped); }
 
 /* ---- Public ---- */
 

@@ -140,7 +140,7 @@ int pintle_check(void) {
         lock_release(&processor->own_timers.lock);
         check_ring(&finding, processor);
     }
-    if (THOROUGH) stack_check_records(check_record, &finding);
+    if (THOROUGH) record_each(check_record, &finding);
     uint64_t live, spawned = sched_tasks(&live);
     if (live > spawned) {
         found(&finding, "more tasks have ended than were spawned");

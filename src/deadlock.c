@@ -107,7 +107,7 @@ int64_t deadlock_look(int64_t now_ns) {
     if (!looks_dead(&switches) || switches != suspicion.switches) return INT64_MAX;
     list.length = (size_t)snprintf(list.text, sizeof list.text,
                                    "pintle: deadlock: all tasks wait and nothing can wake them\n");
-    stack_each_task(list_task);
+    record_each_task(list_task);
     if (list.left_out != 0) {
         snprintf(list.text + list.length, sizeof list.text - list.length, "  and %u more\n", list.left_out);
     }

@@ -195,7 +195,7 @@ static void write_all(void) {
          atomic_load_relaxed(&sched.searching));
     for (uint32_t i = 0; i < sched.processors_all; i++) write_processor(&sched.processors[i], now);
     for (const struct thread *thread = thread_first(); thread != NULL; thread = thread->all_next) write_thread(thread);
-    stack_check_records(write_task, NULL);
+    record_each(write_task, NULL);
     write_groups();
 }
 

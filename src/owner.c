@@ -24,7 +24,7 @@ void owner_describe(uint64_t owner, char *out_text, size_t text_bytes) {
     } else if (owner & OWNER_IS_THREAD) {
         snprintf(out_text, text_bytes, "thread %llu", (unsigned long long)(owner & ~OWNER_IS_THREAD));
     } else {
-        stack_check_records(look, &search);
+        record_each(look, &search);
         snprintf(out_text, text_bytes, "task %llu%s%s%s", (unsigned long long)owner, search.name[0] != '\0' ? " '" : "",
                  search.name, search.name[0] != '\0' ? "'" : "");
     }

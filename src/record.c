@@ -56,7 +56,7 @@ void records_give(struct pintle_task *first, struct pintle_task *last) {
     lock_release(&pool_lock);
 }
 
-void stack_check_records(void (*visit)(struct pintle_task *task, void *context), void *context) {
+void record_each(void (*visit)(struct pintle_task *task, void *context), void *context) {
     for (struct chunk *chunk = atomic_load_acquire(&chunks); chunk != NULL; chunk = chunk->next) {
         uint32_t made = atomic_load_acquire(&chunk->made);
         for (uint32_t i = 0; i < made; i++) visit(&chunk->records[i], context);
@@ -67,7 +67,7 @@ static void visit_without(struct pintle_task *task, void *context) {
     (*(void (**)(struct pintle_task *))context)(task);
 }
 
-void stack_each_task(void (*visit)(struct pintle_task *task)) { stack_check_records(visit_without, &visit); }
+void record_each_task(void (*visit)(struct pintle_task *task)) { record_each(visit_without, &visit); }
 
 uint64_t record_bytes_held(void) { return atomic_load_relaxed(&held_bytes); }
 

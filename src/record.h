@@ -12,9 +12,9 @@ struct pintle_task *record_take(void);
 /* Gives a chain (through task->next) back. */
 void records_give(struct pintle_task *first, struct pintle_task *last);
 /* All records there are, of free and dead tasks too. */
-void stack_each_task(void (*visit)(struct pintle_task *task));
-/* The same with a context: for pintle_check. */
-void stack_check_records(void (*visit)(struct pintle_task *task, void *context), void *context);
+void record_each_task(void (*visit)(struct pintle_task *task));
+/* The same with a context. */
+void record_each(void (*visit)(struct pintle_task *task, void *context), void *context);
 /* Memory held now. */
 uint64_t record_bytes_held(void);
 /* Frees all, but for those of tasks that were left behind in a call. */

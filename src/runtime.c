@@ -155,7 +155,7 @@ static void release_everything(void) {
     poll_shutdown();
     callbacks_shutdown();
     user_timers_shutdown();
-    stack_each_task(scope_forget);
+    record_each_task(scope_forget);
     for (uint32_t i = 0; i < sched.processors_all; i++) {
         timer_heap_destroy(&sched.processors[i].own_timers);
         deferred_pool_destroy(&sched.processors[i]);
@@ -390,7 +390,7 @@ static int left_error(void) {
     left.count = 0;
     left.length = 0;
     left.text[0] = '\0';
-    stack_each_task(left_add);
+    record_each_task(left_add);
     if (left.count > LEFT_NAMED) {
         snprintf(more, sizeof more, " and %llu more", (unsigned long long)(left.count - LEFT_NAMED));
     }
