@@ -8,6 +8,7 @@
 #include "support/deep.h"
 
 enum { TASKS = 50, LOCALS = 9 /* one more than a task's array has at first */ };
+#define LONG_AFTER PINTLE_S(1000) /* never comes, however busy the machine is */
 static pintle_local *locals[LOCALS];
 
 typedef struct trouble {
@@ -21,8 +22,14 @@ typedef struct until {
     atomic_uint ran, dropped;
 } until;
 
+typedef struct fired {
+    pintle_event over;
+    atomic_uint runs;
+} fired;
+
 typedef struct load {
     pintle_event go;
+    fired fired[TASKS];
     atomic_uint next, begun, ended;
     atomic_uint locals_set, locals_destroyed;
     until untils[TASKS];
@@ -122,6 +129,52 @@ static void use_until(until *u, load *l, int64_t deadline_ns) {
     EXPECT(l, value == (u->code == 0 ? 8 : 0));
 }
 
+static void timer_fires(void *arg) {
+    fired *f = arg;
+    atomic_fetch_add(&f->runs, 1);
+    pintle_event_set(&f->over);
+}
+/* Once, or prevented; where its task cannot be had it is tried again, until it is stopped. */
+static void use_timer(load *l, fired *f) {
+    pintle_timer *timer = NULL;
+    pintle_event_init(&f->over);
+    int code = pintle_timer_new(&timer, timer_fires, f);
+    EXPECT(l, is_fine(code) && (timer != NULL) == (code == 0));
+    if (code != 0) return;
+    code = pintle_timer_set(timer, pintle_after(PINTLE_US(50)), 0);
+    EXPECT(l, is_fine(code));
+    if (code == 0) {
+        EXPECT(l, is_fine(pintle_sleep(PINTLE_US(100))));
+        bool prevented = pintle_timer_stop(timer);
+        if (!prevented) EXPECT(l, pintle_event_wait(&f->over, PINTLE_FOREVER) == 0);
+        EXPECT(l, atomic_load(&f->runs) == (prevented ? 0 : 1));
+    }
+    pintle_timer_free(timer);
+}
+
+static int scope_child(void *arg) {
+    atomic_fetch_add((atomic_uint *)arg, 1);
+    pintle_yield();
+    return 0;
+}
+/* Whatever is refused: the children that there are end before the scope does, and it has no failure. */
+static void use_scope(load *l) {
+    pintle_scope *scope = NULL;
+    atomic_uint ran = 0;
+    unsigned spawned = 0;
+    int code = pintle_scope_open(&scope, pintle_after(LONG_AFTER));
+    EXPECT(l, is_fine(code) && (scope != NULL) == (code == 0));
+    if (code != 0) return;
+    for (int i = 0; i < 3; i++) {
+        code = pintle_scope_go(scope, scope_child, &ran, NULL);
+        EXPECT(l, is_fine(code));
+        spawned += code == 0;
+    }
+    EXPECT(l, is_fine(pintle_scope_wait(scope, pintle_after(LONG_AFTER))));
+    EXPECT(l, pintle_scope_close(scope) == 0);
+    EXPECT(l, atomic_load(&ran) == spawned);
+}
+
 /* When all have ended: the argument went to the call, or back, never both. */
 static void expect_untils(load *l) {
     for (unsigned i = 0; i < TASKS; i++) {
@@ -143,12 +196,12 @@ static void load_task(void *arg) {
     case 0: EXPECT(l, is_fine(pintle_sleep(PINTLE_US(200)))); break;
     case 1: EXPECT(l, is_fine(pintle_event_wait(&l->go, PINTLE_FOREVER))); break;
     case 2: {
-        int code = pintle_event_wait(&l->go, pintle_after(PINTLE_S(10)));
+        int code = pintle_event_wait(&l->go, pintle_after(LONG_AFTER));
         EXPECT(l, is_fine(code));
         break;
     }
     case 3: EXPECT(l, pintle_call_blocking(add_one, &value) == value + 1); break;
-    case 4: use_until(&l->untils[number], l, number % 12 == 4 ? PINTLE_NOWAIT : pintle_after(PINTLE_S(10))); break;
+    case 4: use_until(&l->untils[number], l, number % 12 == 4 ? PINTLE_NOWAIT : pintle_after(LONG_AFTER)); break;
     default:
         pintle_pin();
         pintle_yield();
@@ -156,6 +209,8 @@ static void load_task(void *arg) {
     }
     if (number % 10 == 4) use_library(l, 0);
     if (number % 10 == 5) use_locals(l);
+    if (number % 10 == 1) use_timer(l, &l->fired[number]);
+    if (number % 10 == 3) use_scope(l);
     if (number == 6) use_library(l, PINTLE_DLL_PRIVATE_COPY);
     if (number == 7) use_no_library(l);
     if (number == 8) use_loader(l);
@@ -218,7 +273,7 @@ static void library_mode(load *l) {
 /* The first timer of its processor: there is no memory for it after the call was given to its task. */
 static int until_main(void *arg) {
     load *l = arg;
-    use_until(&l->untils[0], l, pintle_after(PINTLE_S(10)));
+    use_until(&l->untils[0], l, pintle_after(LONG_AFTER));
     return 7;
 }
 static void until_mode(load *l) {
