@@ -96,6 +96,7 @@ int platform_run_self(const char *const arguments[3], bool own_console, char *ou
     PROCESS_INFORMATION child;
     BOOL started = CreateProcessW(program, command, NULL, NULL, TRUE, own_console ? CREATE_NO_WINDOW : 0, NULL, NULL,
                                   &startup, &child);
+    DWORD error = GetLastError();
     CloseHandle(writer);
     CloseHandle(empty);
 
@@ -110,7 +111,10 @@ int platform_run_self(const char *const arguments[3], bool own_console, char *ou
     }
     out_text[used] = '\0';
     CloseHandle(reader);
-    if (!started) return -1;
+    if (!started) {
+        snprintf(out_text, text_bytes, "the child was not started: error %lu\n", error);
+        return -1;
+    }
 
     DWORD status;
     WaitForSingleObject(child.hProcess, INFINITE);
