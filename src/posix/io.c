@@ -88,7 +88,7 @@ static uint64_t token_of(const pintle_io *io) {
 }
 
 int io_make(pintle_io **out, int fd, enum io_kind kind, bool is_stream, const char *function) {
-    uint32_t generation = 0;
+    uint32_t generation = 0, named_in = 0;
     pintle_io *io;
     lock_acquire(&pool_lock);
     io = pool;
@@ -98,11 +98,13 @@ int io_make(pintle_io **out, int fd, enum io_kind kind, bool is_stream, const ch
         io = memory_alloc_aligned(sizeof *io);
     } else {
         generation = atomic_load_relaxed(&io->generation);
+        named_in = io->named_in;
     }
     if (io == NULL) return error_set(PINTLE_ENOMEM, 0, "%s: no memory for it", function);
     memset((char *)io, 0, offsetof(pintle_io, generation));
     memset((char *)&io->epoch, 0, sizeof *io - offsetof(pintle_io, epoch));
     atomic_store_relaxed(&io->generation, generation);
+    io->named_in = named_in;
     io->fd = fd;
     io->kind = kind;
     io->is_stream = is_stream;
@@ -112,7 +114,7 @@ int io_make(pintle_io **out, int fd, enum io_kind kind, bool is_stream, const ch
 
 static void io_free(pintle_io *io) {
     struct guard *guard = guard_of(io);
-    bool is_kept;
+    bool is_registered, is_kept;
     guard_acquire(guard); /* io_ready reads it there */
     atomic_store_relaxed(&io->generation, atomic_load_relaxed(&io->generation) + 1);
     guard_release(guard);
@@ -121,9 +123,11 @@ static void io_free(pintle_io *io) {
     memory_free(io->path);
     io->path = NULL;
     lock_acquire(&pool_lock);
-    is_kept = atomic_load_relaxed(&io->is_registered) && io->epoch == poll_epoch();
+    is_registered = atomic_load_relaxed(&io->is_registered) && io->epoch == poll_epoch();
+    is_kept = is_registered || io->named_in == poll_epoch() + 1; /* in a life before this one */
+    if (is_registered) poll_unuse(io->epoch);
     if (is_kept) {
-        poll_unuse(io->epoch);
+        io->named_in = poll_epoch() + 1;
         io->next = pool;
         pool = io;
     }

@@ -23,6 +23,7 @@ struct pintle_io {
     _Atomic bool is_over; /* the other side has ended: reads wait no more on account of `dry` */
     _Atomic bool is_registered;
     _Atomic uint32_t generation; /* of the record; in the poller's token */
+    uint32_t named_in;           /* epoch + 1 of the poller whose events may still name the record; 0: none */
     uint32_t epoch;              /* of the poller that it is registered in */
     struct io_side reading, writing;
     char *path; /* of a listener that is a file */
