@@ -329,7 +329,7 @@ static void attached_begin(struct thread *thread, struct pintle_task *task, bool
     task_begin(task, NULL);
     thread->pins_auto = task_base(task)->pins_auto =
         1; /* so that the thread's loop runs nothing else, and ends with it */
-    task->bound = thread;
+    task_set_bound(task, thread);
     task_set_state(task, TASK_IDLE, TASK_RUNNABLE);
     if (sched.handles_faults) os_fault_stack_begin(&thread->fault_stack); /* two system calls, 0.3 µs */
     os_self_set(thread);

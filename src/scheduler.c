@@ -240,7 +240,7 @@ static inline struct pintle_task *pick_joiner(struct processor *processor, struc
 }
 
 static COLD void depart_bound(struct thread *thread, struct pintle_task *task, enum left_kind kind) {
-    task->bound = thread;
+    task_set_bound(task, thread);
     if (kind == LEFT_EXIT) {
         thread->ends = true; /* its thread-local state is not to be trusted */
     } else {
@@ -255,7 +255,7 @@ static inline __attribute__((always_inline)) void depart_as(struct thread *threa
     errors_save(thread, task);
     thread->left = task;
     thread->left_kind = kind;
-    task->bound = NULL;
+    task_set_bound(task, NULL);
     if (UNLIKELY(is_bound(thread, task))) {
         depart_bound(thread, task, kind);
     } else if (LIKELY(processor != NULL && !thread->is_home && atomic_load_relaxed(&thread->attention) == 0)) {

@@ -44,7 +44,7 @@ static inline __attribute__((always_inline)) int new_task(struct processor *proc
     task->size_class = (uint8_t)size_class;
     task->fn = fn;
     task->arg = arg;
-    task->bound = NULL;
+    task_set_bound(task, NULL);
     task->pins_user = 0;
     task->saved_errno = 0;
     task->cancel_masks = 0;

@@ -143,6 +143,13 @@ static inline bool task_is(struct pintle_task *task, enum task_flags flag) {
 static inline void task_prepare_flags(struct pintle_task *task, uint32_t flags) {
     atomic_store_relaxed(&task->flags, atomic_load_relaxed(&task->flags) | flags);
 }
+/* Who would hand over to a joiner that he takes to wait still reads it: the claim tells him then. */
+static inline void task_set_bound(struct pintle_task *task, struct thread *thread) {
+    atomic_store_relaxed((_Atomic(struct thread *) *)&task->bound, thread);
+}
+static inline bool task_is_bound(const struct pintle_task *task) {
+    return atomic_load_relaxed((_Atomic(struct thread *) const *)&task->bound) != NULL;
+}
 /* What reports tell of tasks that others may end, and spawn in the same record, meanwhile: never torn, maybe mixed. */
 static inline void task_set_id(struct pintle_task *task, uint64_t id) {
     atomic_store_relaxed((_Atomic uint64_t *)&task->id, id);

@@ -442,7 +442,7 @@ struct pintle_task *sleeper_take_joiner(_Atomic uint64_t *join_at, uint64_t join
         return task;
     }
     /* It reset `park` before the word that we have was there, so this is of that wait. */
-    if (sleeper->external || !(atomic_load_acquire(&sleeper->park) & PARK_SAVED) || task->bound != NULL) return NULL;
+    if (sleeper->external || !(atomic_load_acquire(&sleeper->park) & PARK_SAVED) || task_is_bound(task)) return NULL;
     uint64_t claim = atomic_load_acquire(&sleeper->claim);
     if (((claim_seq(claim) ^ join) & JOIN_SEQ_MASK) != 0 || claim_reason(claim) != WAKE_OPEN ||
         !atomic_cas_acq_rel(&sleeper->claim, &claim, claim_word(claim_seq(claim), WAKE_EVENT))) {
