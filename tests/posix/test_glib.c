@@ -80,7 +80,7 @@ CASE(glib_loop_and_tasks_serve_each_other) {
 static void sends_late(void *arg) {
     window *w = arg;
     int result = 0;
-    while (w->ticks < 5) pintle_sleep(PINTLE_MS(1));
+    while (__atomic_load_n(&w->ticks, __ATOMIC_SEQ_CST) < 5) pintle_sleep(PINTLE_MS(1));
     MUST_BE(pintle_chan_send(w->results, &result, PINTLE_FOREVER), 0);
     MUST_BE(pintle_chan_close(w->results), 0);
 }
