@@ -130,7 +130,7 @@ static bool is_same(const struct group *group, const struct group *other) {
 
 static void count_in_group(struct pintle_task *task, uint32_t state) {
     struct group mine = {.state = state,
-                         .is_bound = state == TASK_WAITING && *(struct thread *volatile *)&task->bound != NULL,
+                         .is_bound = state == TASK_WAITING && task_is_bound(task),
                          .waits_for = atomic_load_relaxed(&task->waits_for),
                          .spawned_at = *(void *volatile *)&task->spawned_at,
                          .count = 1,

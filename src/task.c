@@ -345,7 +345,7 @@ int pintle_sleep_until(int64_t deadline_ns) {
 int pintle_sleep(int64_t duration_ns) {
     struct thread *thread = arch_self_before_switch();
     if (duration_ns > 0) return pintle_sleep_until(pintle_after(duration_ns));
-    if (thread != NULL && thread->task != NULL && (atomic_load_relaxed(&thread->call) & CALL_FLAGS_MASK) == CALL_OUT) {
+    if (runs_task_code(thread)) {
         pintle_yield();
     } else {
         os_yield_thread();

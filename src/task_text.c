@@ -19,8 +19,8 @@ void task_text(struct pintle_task *task, char *out_text, size_t text_bytes) {
     uint32_t state = atomic_load_relaxed(&task->state);
     char name[TASK_NAME_BYTES], does[80], symbol[128];
     task_name_of_other(task, name);
-    task_text_state(state, atomic_load_relaxed(&task->waits_for),
-                    state != TASK_RUNNING && *(struct thread *volatile *)&task->bound != NULL, does, sizeof does);
+    task_text_state(state, atomic_load_relaxed(&task->waits_for), state != TASK_RUNNING && task_is_bound(task), does,
+                    sizeof does);
     const void *spawned_at = *(void *volatile *)&task->spawned_at;
     if (spawned_at != NULL) os_symbol(spawned_at, true, symbol, sizeof symbol);
     const char *quote = name[0] != '\0' ? "'" : "";

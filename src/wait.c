@@ -67,8 +67,7 @@ void wait_destroy(void) {
 /* The calling task's sleeper, or an external one. */
 static inline int find_sleeper(struct wait *wait, const char *what) {
     struct thread *thread = arch_self_before_switch();
-    if (LIKELY(thread != NULL && thread->task != NULL &&
-               (atomic_load_relaxed(&thread->call) & CALL_FLAGS_MASK) == CALL_OUT)) {
+    if (LIKELY(runs_task_code(thread))) {
         wait->thread = thread;
         wait->sleeper = &thread->task->sleeper;
         return 0;
@@ -435,7 +434,7 @@ struct pintle_task *sleeper_take_joiner(_Atomic uint64_t *join_at, uint64_t join
     struct sleeper *sleeper = join_sleeper(join);
     struct pintle_task *task = task_of_sleeper(sleeper);
     if (LIKELY(join & JOIN_JOINING)) {
-        if (UNLIKELY(task->bound != NULL) || !atomic_cas_acq_rel(join_at, &join, 0)) return NULL;
+        if (UNLIKELY(task_is_bound(task)) || !atomic_cas_acq_rel(join_at, &join, 0)) return NULL;
         uint64_t open = atomic_load_relaxed(&sleeper->claim);
         atomic_store_relaxed(&sleeper->claim, claim_word(claim_seq(open), WAKE_EVENT));
         task_set_state(task, TASK_WAITING, TASK_RUNNABLE);

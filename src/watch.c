@@ -211,11 +211,6 @@ static int wait_once(struct watch *watch, uint32_t events, int64_t deadline_ns, 
     return wait_result(reason, deadline_ns, function);
 }
 
-static bool is_task(void) {
-    struct thread *thread = thread_self();
-    return thread != NULL && thread->task != NULL && call_state(atomic_load_relaxed(&thread->call)) == CALL_OUT;
-}
-
 static int blocks_thread(intptr_t object, uint32_t events, int64_t deadline_ns, const char *function) {
     uint32_t seen;
     int os_code = os_watch_block(object, events, clock_to_os(deadline_ns), &seen);
@@ -228,7 +223,8 @@ int watch_wait(intptr_t object, uint32_t events, int64_t deadline_ns, const char
     uint32_t seen;
     int os_code, result = deadline_check(deadline_ns, function);
     if (result != 0) return result;
-    if (deadline_ns != PINTLE_NOWAIT && !is_task()) return blocks_thread(object, events, deadline_ns, function);
+    if (deadline_ns != PINTLE_NOWAIT && !runs_task_code(thread_self()))
+        return blocks_thread(object, events, deadline_ns, function);
     for (;;) {
         os_code = os_watch_look(object, events, &seen);
         if (os_code != 0 || seen != 0 || deadline_ns == PINTLE_NOWAIT) break;

@@ -241,11 +241,6 @@ static int register_once(pintle_io *io, const char *function) {
     return os_code > 0 ? io_error(os_code, function) : 0;
 }
 
-static bool is_task(void) {
-    struct thread *thread = thread_self();
-    return thread != NULL && thread->task != NULL && call_state(atomic_load_relaxed(&thread->call)) == CALL_OUT;
-}
-
 static int block_thread(pintle_io *io, struct io_side *side, int64_t deadline_ns, const char *function) {
     uint32_t seen;
     int os_code = os_watch_block(io->fd, side == &io->reading ? POLLIN : POLLOUT, clock_to_os(deadline_ns), &seen);
@@ -260,7 +255,7 @@ int io_wait(pintle_io *io, struct io_side *side, uint32_t seen, int64_t deadline
     enum wake_reason reason;
     int result;
     if (deadline_ns == PINTLE_NOWAIT) return wait_result(WAKE_DEADLINE, deadline_ns, function);
-    if (UNLIKELY(!is_task())) return block_thread(io, side, deadline_ns, function);
+    if (UNLIKELY(!runs_task_code(thread_self()))) return block_thread(io, side, deadline_ns, function);
     if (UNLIKELY((result = register_once(io, function)) != 0)) return result;
     if ((result = wait_prepare(&waiter.wait, guard, function)) != 0) return result;
     poll_call_for(waiter.wait.thread);
@@ -332,7 +327,7 @@ static int64_t read_some(pintle_io *io, void *out_data, size_t bytes, int64_t de
             if (errno != EAGAIN) return io_failed(io, errno, function);
         }
         if ((result = io_wait(io, &io->reading, seen, deadline_ns, function)) != 0) return result;
-        if (is_dry && !is_task()) atomic_store_relaxed(&io->reading.dry, 0);
+        if (is_dry && !runs_task_code(thread_self())) atomic_store_relaxed(&io->reading.dry, 0);
     }
 }
 

@@ -249,11 +249,6 @@ void io_stop(void) {}
 
 /* ---- Operations ---- */
 
-static bool is_task(void) {
-    struct thread *thread = thread_self();
-    return thread != NULL && thread->task != NULL && call_state(atomic_load_relaxed(&thread->call)) == CALL_OUT;
-}
-
 /* Until it is over. Anything but EVENT: not yet. */
 static enum wake_reason wait_for(struct operation *operation, int64_t deadline_ns, enum wait_kind kind,
                                  const char *function) {
@@ -341,7 +336,7 @@ static int begin_send(struct operation *operation) {
 static int perform_once(struct operation *operation, begin_fn *begin, int64_t deadline_ns, const char *function,
                         enum wake_reason *out_reason, int *out_os_code) {
     pintle_io *io = operation->io;
-    bool by_port = deadline_ns != PINTLE_NOWAIT && is_task();
+    bool by_port = deadline_ns != PINTLE_NOWAIT && runs_task_code(thread_self());
     HANDLE event = NULL;
     int os_code, result = by_port ? register_once(io, function) : event_for(operation, &event, function);
     if (UNLIKELY(result != 0)) return result;
