@@ -41,7 +41,7 @@ static pintle_io *pool;
 
 /* ---- Errors ---- */
 
-static int code_of(int os_code) {
+int io_code_of(int os_code) {
     switch (os_code) {
     case ENOENT:
     case ENOTDIR:
@@ -66,18 +66,10 @@ static int code_of(int os_code) {
     }
 }
 
-int io_error(int os_code, const char *function) {
-    char message[128];
-    os_error_text(os_code, message, sizeof message);
-    return error_set(code_of(os_code), os_code, "%s: %s", function, message);
-}
-
-static int closed_error(const char *function) { return error_set(PINTLE_ECLOSED, 0, "%s: it was closed", function); }
-
 static bool is_closed(pintle_io *io) { return (atomic_load_acquire(&io->uses) & (IO_CLOSED | IO_ENDED)) != 0; }
 
 int io_failed(pintle_io *io, int os_code, const char *function) {
-    return is_closed(io) ? closed_error(function) : io_error(os_code, function);
+    return is_closed(io) ? io_closed_error(function) : io_error(os_code, function);
 }
 
 /* ---- Records ---- */
@@ -151,7 +143,7 @@ int io_enter(pintle_io *io, const char *function) {
     if (UNLIKELY(io == NULL)) return error_set(PINTLE_EINVAL, 0, "%s: io is NULL", function);
     if (LIKELY((atomic_fetch_add_explicit(&io->uses, IO_USE, memory_order_acq_rel) & IO_CLOSED) == 0)) return 0;
     io_leave(io);
-    return closed_error(function);
+    return io_closed_error(function);
 }
 
 void io_leave(pintle_io *io) {
@@ -245,7 +237,7 @@ static int block_thread(pintle_io *io, struct io_side *side, int64_t deadline_ns
     uint32_t seen;
     int os_code = os_watch_block(io->fd, side == &io->reading ? POLLIN : POLLOUT, clock_to_os(deadline_ns), &seen);
     if (os_code != 0) return io_failed(io, os_code, function);
-    if (is_closed(io)) return closed_error(function);
+    if (is_closed(io)) return io_closed_error(function);
     return seen != 0 ? 0 : wait_result(WAKE_DEADLINE, deadline_ns, function);
 }
 
@@ -263,13 +255,13 @@ int io_wait(pintle_io *io, struct io_side *side, uint32_t seen, int64_t deadline
     if (atomic_load_relaxed(&side->edges) != seen || is_closed(io)) {
         guard_release(guard);
         wait_unprepare(&waiter.wait);
-        return is_closed(io) ? closed_error(function) : 0;
+        return is_closed(io) ? io_closed_error(function) : 0;
     }
     waiter.status = 0;
     waiters_push(&side->waiters, &waiter);
     side->waiting++;
     reason = wait_guarded(&waiter, guard, function, deadline_ns, WAIT_CANCELABLE);
-    if (LIKELY(reason == WAKE_EVENT)) return LIKELY(waiter.status == 0) ? 0 : closed_error(function);
+    if (LIKELY(reason == WAKE_EVENT)) return LIKELY(waiter.status == 0) ? 0 : io_closed_error(function);
     guard_acquire(guard);
     if (waiter.queued) side->waiting--;
     waiters_remove(&side->waiters, &waiter);
@@ -321,7 +313,7 @@ static int64_t read_some(pintle_io *io, void *out_data, size_t bytes, int64_t de
             if (done >= 0) {
                 if (io->is_stream && (size_t)done < bytes && atomic_load_relaxed(&io->is_registered))
                     atomic_store_relaxed(&io->reading.dry, (uint64_t)seen + 1);
-                return done == 0 && is_closed(io) ? closed_error(function) : done;
+                return done == 0 && is_closed(io) ? io_closed_error(function) : done;
             }
             if (errno == EINTR) continue;
             if (errno != EAGAIN) return io_failed(io, errno, function);
@@ -448,11 +440,7 @@ int pintle_io_open(pintle_io **out, const char *path, unsigned flags) {
     if (flags & PINTLE_IO_TRUNCATE) opening.flags |= O_TRUNC;
     if (flags & PINTLE_IO_APPEND) opening.flags |= O_APPEND;
     fd = pintle_call(file_open, &opening);
-    if (fd < 0) {
-        char message[128];
-        os_error_text(-fd, message, sizeof message);
-        return error_set(code_of(-fd), -fd, "%s: '%s': %s", function, path, message);
-    }
+    if (fd < 0) return io_path_error(-fd, path, function);
     result = pintle_io_wrap(out, fd);
     if (result != 0) close(fd);
     return result;

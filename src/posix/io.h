@@ -2,6 +2,7 @@
 #ifndef PINTLE_SRC_POSIX_IO_H
 #define PINTLE_SRC_POSIX_IO_H
 
+#include "io_error.h"
 #include "pintle/io.h"
 #include "wait.h"
 
@@ -40,8 +41,7 @@ void io_leave(pintle_io *io);
 int io_wait(pintle_io *io, struct io_side *side, uint32_t seen, int64_t deadline_ns, const char *function);
 /* Wakes all that wait for it, with ECLOSED. */
 void io_wake_all(pintle_io *io);
-/* A code with the error set, for errno; for an operation: ECLOSED, if that is why. */
-int io_error(int os_code, const char *function);
+/* io_error for an operation: ECLOSED, if that is why. */
 int io_failed(pintle_io *io, int os_code, const char *function);
 
 #endif

@@ -281,9 +281,7 @@ int pintle_io_resolve(const char *host, char (*out_addresses)[PINTLE_IO_ADDRESS_
     memcpy(lookup->host, host, strlen(host) + 1);
     result = pintle_call_until(look_up, lookup, look_up_drop, deadline_ns, NULL);
     if (result != 0) {
-        if (result == PINTLE_ENOMEM || result == PINTLE_ELIMIT || result == PINTLE_ESTOPPED ||
-            result == PINTLE_EINVAL || result == PINTLE_EPANIC)
-            look_up_drop(lookup); /* it was not made, or did not return */
+        if (io_lookup_is_ours(result)) look_up_drop(lookup);
         return result;
     }
     if (lookup->os_code != 0) {

@@ -88,11 +88,7 @@ int pintle_io_open(pintle_io **out, const char *path, unsigned flags) {
         os_code = pintle_call(open_run, &opening);
         memory_free(wide);
     }
-    if (os_code != 0) {
-        char message[256];
-        os_error_text(os_code, message, sizeof message);
-        return error_set(io_code_of(os_code), os_code, "%s: '%s': %s", function, path, message);
-    }
+    if (os_code != 0) return io_path_error(os_code, path, function);
     result = pintle_io_wrap(out, (intptr_t)opening.handle);
     if (result != 0) {
         CloseHandle(opening.handle);

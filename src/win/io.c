@@ -72,18 +72,10 @@ int io_code_of(int os_code) {
     }
 }
 
-int io_error(int os_code, const char *function) {
-    char message[256];
-    os_error_text(os_code, message, sizeof message);
-    return error_set(io_code_of(os_code), os_code, "%s: %s", function, message);
-}
-
-static int closed_error(const char *function) { return error_set(PINTLE_ECLOSED, 0, "%s: it was closed", function); }
-
 static bool is_closed(pintle_io *io) { return (atomic_load_seq_cst(&io->uses) & (IO_CLOSED | IO_ENDED)) != 0; }
 
 int io_failed(pintle_io *io, int os_code, const char *function) {
-    return is_closed(io) ? closed_error(function) : io_error(os_code, function);
+    return is_closed(io) ? io_closed_error(function) : io_error(os_code, function);
 }
 
 int io_last_error(BOOL done) { return done ? 0 : (int)GetLastError(); }
@@ -140,7 +132,7 @@ int io_enter(pintle_io *io, const char *function) {
     if (UNLIKELY(io == NULL)) return error_set(PINTLE_EINVAL, 0, "%s: io is NULL", function);
     if (LIKELY((atomic_fetch_add_explicit(&io->uses, IO_USE, memory_order_acq_rel) & IO_CLOSED) == 0)) return 0;
     io_leave(io);
-    return closed_error(function);
+    return io_closed_error(function);
 }
 
 void io_leave(pintle_io *io) {
@@ -374,7 +366,7 @@ int64_t io_perform(pintle_io *io, struct operation *operation, begin_fn *begin, 
         default: return io_failed(io, os_code, function);
         }
         if (operation->overlapped.InternalHigh != 0) return (int64_t)operation->overlapped.InternalHigh;
-        if (is_closed(io)) return closed_error(function);
+        if (is_closed(io)) return io_closed_error(function);
         if (reason != WAKE_EVENT) return wait_result(reason, deadline_ns, function);
     }
 }
@@ -387,7 +379,7 @@ static int64_t socket_now(pintle_io *io, bool writes, void *data, DWORD bytes, c
     int done = writes ? winsock.send_now(socket, data, (int)bytes, 0)
                       : winsock.receive_now(socket, data, (int)bytes, 0);
     int os_code = done >= 0 ? 0 : winsock.last_error();
-    if (done >= 0) return done == 0 && is_closed(io) ? closed_error(function) : done;
+    if (done >= 0) return done == 0 && is_closed(io) ? io_closed_error(function) : done;
     if (os_code == WSAEMSGSIZE) return bytes;
     if (os_code == WSAEWOULDBLOCK && !is_closed(io)) return wait_result(WAKE_DEADLINE, PINTLE_NOWAIT, function);
     return io_failed(io, os_code, function);
@@ -399,7 +391,7 @@ static int64_t read_some(pintle_io *io, void *out_data, DWORD bytes, int64_t dea
     if (io->kind == IO_SOCKET && deadline_ns == PINTLE_NOWAIT) return socket_now(io, false, out_data, bytes, function);
     done = io_perform(io, &operation, io->kind == IO_SOCKET ? begin_receive : begin_read, deadline_ns, function);
     if (UNLIKELY(done > bytes)) return bytes;
-    return UNLIKELY(done == 0) && is_closed(io) ? closed_error(function) : done;
+    return UNLIKELY(done == 0) && is_closed(io) ? io_closed_error(function) : done;
 }
 
 int64_t pintle_io_read(pintle_io *io, void *out_data, size_t bytes, int64_t deadline_ns) {

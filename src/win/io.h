@@ -4,6 +4,7 @@
 
 #include "winsock.h"
 
+#include "io_error.h"
 #include "pintle/io.h"
 #include "wait.h"
 
@@ -59,9 +60,7 @@ int64_t io_perform(pintle_io *io, struct operation *operation, begin_fn *begin, 
 /* What ended at once, or could not begin. */
 int io_last_error(BOOL done);
 
-/* A code with the error set, for GetLastError(); for an operation: ECLOSED, if that is why. */
-int io_code_of(int os_code);
-int io_error(int os_code, const char *function);
+/* io_error for an operation: ECLOSED, if that is why. */
 int io_failed(pintle_io *io, int os_code, const char *function);
 
 /* file.c: reads or writes by a foreign call. */

@@ -367,8 +367,7 @@ int pintle_io_resolve(const char *host, char (*out_addresses)[PINTLE_IO_ADDRESS_
     }
     result = pintle_call_until(look_up, lookup, look_up_drop, deadline_ns, NULL);
     if (result != 0) {
-        if (result == PINTLE_ENOMEM || result == PINTLE_ELIMIT || result == PINTLE_ESTOPPED || result == PINTLE_EINVAL)
-            memory_free(lookup); /* it was not made */
+        if (io_lookup_is_ours(result)) look_up_drop(lookup);
         return result;
     }
     if (lookup->os_code != 0) result = look_up_error(lookup->os_code, host, function);
