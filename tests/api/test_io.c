@@ -1,8 +1,13 @@
 /* test_io.c: pintle_io: pipes, sockets, files. What ends early, and what is left then: test_io_end.c. */
-#include "api/must.h"
+#include "api/io_helpers.h"
 #include "support/resources.h"
 
-static const char unix_address[] = "unix:/tmp/pintle-test-io.sock";
+/* The calling thread's own: tests of several builds may run at the same time. */
+static const char *unix_address(void) {
+    static char address[64];
+    snprintf(address, sizeof address, "unix:/tmp/pintle-test-io-%llu.sock", (unsigned long long)helper_thread_id());
+    return address;
+}
 
 static int nothing_main(void *arg) {
     (void)arg;
@@ -57,24 +62,13 @@ CASE(pipe_carries_bytes_and_its_end) {
 }
 
 enum { STREAM_BYTES = 3 << 20 };
-static unsigned char pattern(size_t at) { return (unsigned char)(at * 31 + at / 251); }
 static void stream_writer(void *arg) {
     static unsigned char data[STREAM_BYTES];
     for (size_t i = 0; i < STREAM_BYTES; i++) data[i] = pattern(i);
     MUST_BE(pintle_io_write(arg, data, STREAM_BYTES, PINTLE_FOREVER), STREAM_BYTES);
     pintle_io_close(arg);
 }
-static void read_all(pintle_io *io) {
-    static unsigned char data[10007];
-    size_t at = 0;
-    int64_t got;
-    while ((got = pintle_io_read(io, data, sizeof data, PINTLE_FOREVER)) > 0) {
-        for (int64_t i = 0; i < got; i++)
-            if (data[i] != pattern(at++)) MUST_BE(data[i], pattern(at - 1));
-    }
-    MUST_BE(got, 0);
-    MUST_BE(at, STREAM_BYTES);
-}
+static void read_all(pintle_io *io) { read_to_the_end(io, STREAM_BYTES); }
 static int stream_main(void *arg) {
     pintle_io *in, *out;
     pintle_task *task;
@@ -252,8 +246,8 @@ CASE_TIMEOUT(sockets_echo_for_many_clients, 60) {
     must_run(echo_main, (void *)(uintptr_t) "127.0.0.1:0");
     must_run(echo_main, (void *)(uintptr_t) "[::1]:0");
 #if !defined(_WIN32)
-    must_run(echo_main, (void *)(uintptr_t)unix_address);
-    ck_assert_int_ne(access(unix_address + 5, F_OK), 0);
+    must_run(echo_main, (void *)(uintptr_t)unix_address());
+    ck_assert_int_ne(access(unix_address() + 5, F_OK), 0);
 #endif
     ck_assert_uint_eq(resources_handles(), before);
     ASSERT_ALL_MUST();
@@ -275,7 +269,7 @@ static int refuse_main(void *arg) {
     MUST_BE(pintle_io_connect(&io, text, PINTLE_FOREVER), PINTLE_ENOTFOUND); /* nobody listens any more */
     MUST(io == NULL);
 #if defined(_WIN32)
-    MUST_BE(pintle_io_connect(&io, unix_address, PINTLE_FOREVER), PINTLE_EINVAL);
+    MUST_BE(pintle_io_connect(&io, unix_address(), PINTLE_FOREVER), PINTLE_EINVAL);
     MUST_BE(pintle_io_wrap(&io, 0x7FFF0000), PINTLE_EINVAL);
 #else
     MUST_BE(pintle_io_connect(&io, "unix:/nowhere/at/all", PINTLE_FOREVER), PINTLE_ENOTFOUND);

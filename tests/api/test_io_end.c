@@ -1,6 +1,6 @@
 /* test_io_end.c: pintle_io: what ends early (deadlines, cancels, closes, a runtime's end), and what is left then. Threads that are
  * no tasks. */
-#include "api/must.h"
+#include "api/io_helpers.h"
 #include "support/resources.h"
 
 static atomic_uint waiting, over;
@@ -15,24 +15,12 @@ static void connection_make(pintle_io **out_a, pintle_io **out_b) {
     MUST_BE(pintle_io_accept(listener, out_b, PINTLE_FOREVER), 0);
     pintle_io_close(listener);
 }
-static unsigned char pattern(size_t at) { return (unsigned char)(at * 31 + at / 251); }
 
 /* ---- Writes that end early ---- */
 
 enum { MUCH = 12 << 20 }; /* more than any buffers take */
 static unsigned char much[MUCH];
 
-static void read_to_the_end(pintle_io *io, size_t wanted) {
-    static unsigned char data[10007];
-    size_t at = 0;
-    int64_t got;
-    while ((got = pintle_io_read(io, data, sizeof data, PINTLE_FOREVER)) > 0) {
-        for (int64_t i = 0; i < got; i++)
-            if (data[i] != pattern(at++)) MUST_BE(data[i], pattern(at - 1));
-    }
-    MUST_BE(got, 0);
-    MUST_BE(at, wanted);
-}
 static void write_early_end(pintle_io *from, pintle_io *to) {
     int64_t some;
     size_t done = 0;
