@@ -313,10 +313,10 @@ static int session_main(void *arg) {
         pintle_error_set(PINTLE_EBUSY, 0, "calls that were started have not ended");
         complain(s);
     }
-    bool stuck = host_left(s->host) > 0;
-    if (host_free(s->host, deadline(s)) != 0) complain(s);
+    bool is_freed = host_free(s->host, deadline(s)) == 0; /* which waits for what is left, answers on their way too */
+    if (!is_freed) complain(s);
     fflush(stdout);
-    if (stuck) host_exit(STATUS_FAILED); /* a plugin's start may hold the loader */
+    if (!is_freed && host_left(s->host) > 0) host_exit(STATUS_FAILED); /* a plugin's start may hold the loader */
     return atomic_load(&s->failed) ? STATUS_FAILED : STATUS_OK;
 }
 
