@@ -91,8 +91,7 @@ CASE(trim_idle_gives_back_what_was_idle_between_two_calls) {
     ck_assert_int_eq(pintle_run(trim_main, &t, &options), 0);
     dig_assert(&t.dig, 2);
     ck_assert_double_gt(t.deep_mb, t.start_mb + DEEP_MB * 0.95);
-    if (TEST_SLOWNESS == 1) /* a sanitizer gives memory of its own back meanwhile */
-        ck_assert_double_gt(t.once_mb, t.deep_mb - DEEP_MB * 0.05); /* they were in use a moment ago */
+    ck_assert_double_gt(t.once_mb, t.deep_mb - DEEP_MB * 0.05); /* they were in use a moment ago */
     ck_assert_double_lt(t.twice_mb, t.deep_mb - DEEP_MB * 0.8);
     ck_assert_double_gt(t.again_mb, t.start_mb + DEEP_MB * 0.95);
 }
