@@ -18,6 +18,8 @@
 
 #define LIKELY(condition) __builtin_expect(!!(condition), 1)
 #define UNLIKELY(condition) __builtin_expect(!!(condition), 0)
+/* The line will be wanted soon. Any address: a hint. */
+#define PREFETCH(pointer) __builtin_prefetch(pointer, 1)
 #define NORETURN __attribute__((noreturn))
 #define COLD __attribute__((cold, noinline))
 #define CACHE_LINE 64

@@ -337,7 +337,7 @@ static void attached_begin(struct thread *thread, struct pintle_task *task, bool
     processor = idle_take_locked(NULL, &waiter);
     if (waiter != NULL) spare_put_locked(waiter);
     if (processor == NULL && urgent) processor = lend_urgent_locked(thread, NULL);
-    if (processor == NULL) sched_push_global_locked(task);
+    if (processor == NULL) global_push_locked(task);
     lock_release(&sched.lock);
     if (processor != NULL) {
         atomic_store_release(&thread->handed, processor);

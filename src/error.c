@@ -103,7 +103,8 @@ static void store(int code, int64_t os_code, const char *format, va_list argumen
     error.code = code;
     error.os_code = os_code;
     vsnprintf(error.text, sizeof error.text, format, arguments);
-    if (task != NULL && task->error == NULL) task->error = memory_alloc(sizeof *task->error);
+    if (task != NULL && task->error == NULL && (task->error = memory_alloc(sizeof *task->error)) != NULL)
+        atomic_fetch_or_explicit(&task->flags, TASK_FAILED, memory_order_relaxed);
     if (task != NULL && task->error != NULL) {
         *task->error = error;
     } else {

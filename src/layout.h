@@ -42,9 +42,9 @@
 #define THREAD_THUNKS_INSIDE 208
 #define THREAD_THUNK_SLOTS 14
 /* struct task, for callbacks */
-#define TASK_SCOPE 64
-#define TASK_INSIDE 72
-#define TASK_PENDING 80
+#define TASK_SCOPE 56
+#define TASK_INSIDE 160
+#define TASK_PENDING 168
 
 /* struct pintle_thunk */
 #define THUNK_STATE 0

@@ -62,8 +62,7 @@ void lend_return(struct thread *thread, struct processor *lent) {
     runq_drain(&lent->runq, &list);
     atomic_store_relaxed(&thread->processor, NULL);
     lock_acquire(&sched.lock);
-    task_list_append(&sched.global, &list);
-    atomic_store_relaxed(&sched.global_count, sched.global.count);
+    global_append_locked(&list);
     lend_end_locked(lent);
     lock_release(&sched.lock);
     atomic_fence_full(); /* WAKE */

@@ -7,10 +7,15 @@
 
 #include "task.h"
 
+enum { RECORDS_LOT = 32 }; /* so many come and go at a time */
+
 /* A record in state IDLE; a fresh one is all zeros. NULL: no memory. */
 struct pintle_task *record_take(void);
-/* Gives a chain (through task->next) back. */
-void records_give(struct pintle_task *first, struct pintle_task *last);
+/* A chain (through task->next) of RECORDS_LOT or fewer; how many. NULL: no memory. */
+struct pintle_task *records_take(uint32_t *out_count);
+void record_give(struct pintle_task *task);
+/* Gives a chain of RECORDS_LOT back. */
+void records_give(struct pintle_task *first);
 /* All records there are, of free and dead tasks too. */
 void record_each_task(void (*visit)(struct pintle_task *task));
 /* The same with a context. */

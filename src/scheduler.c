@@ -52,22 +52,9 @@ struct sched sched = {.lock = LOCK_INIT(RANK_SCHED)};
 
 /* ---- Publishing work ---- */
 
-void sched_push_global_locked(struct pintle_task *task) {
-    sched.global_bound += task->bound != NULL;
-    task_list_push(&sched.global, task);
-    atomic_store_relaxed(&sched.global_count, sched.global.count);
-}
-
-static void push_global_list(struct task_list *list) {
-    lock_acquire(&sched.lock);
-    task_list_append(&sched.global, list);
-    atomic_store_relaxed(&sched.global_count, sched.global.count);
-    lock_release(&sched.lock);
-}
-
 static void push_ring(struct processor *processor, struct pintle_task *task) {
     struct task_list overflow = {0};
-    if (UNLIKELY(!runq_push(&processor->runq, task, &overflow))) push_global_list(&overflow);
+    if (UNLIKELY(!runq_push(&processor->runq, task, &overflow))) global_push_list(&overflow);
 }
 
 /* WAKE, the publisher's half. */
@@ -114,7 +101,7 @@ static void ready_bound(struct pintle_task *task) {
     struct processor *processor;
     lock_acquire(&sched.lock);
     processor = idle_take_locked(NULL, &waiter);
-    if (processor == NULL) sched_push_global_locked(task);
+    if (processor == NULL) global_push_locked(task);
     if (waiter != NULL) spare_put_locked(waiter);
     lock_release(&sched.lock);
     if (processor != NULL) {
@@ -126,7 +113,7 @@ static void ready_bound(struct pintle_task *task) {
 
 static void ready_global(struct pintle_task *task) {
     lock_acquire(&sched.lock);
-    sched_push_global_locked(task);
+    global_push_locked(task);
     lock_release(&sched.lock);
     sched_wake_if_idle();
 }
@@ -162,10 +149,16 @@ static inline void wake_for_next(struct processor *processor) {
 }
 
 void sched_ready(struct pintle_task *task) {
-    struct processor *processor = own_processor();
     if (UNLIKELY(task->bound != NULL)) {
         ready_bound(task);
-    } else if (processor == NULL) {
+    } else {
+        sched_ready_new(task);
+    }
+}
+
+void sched_ready_new(struct pintle_task *task) {
+    struct processor *processor = own_processor();
+    if (UNLIKELY(processor == NULL)) {
         ready_global(task);
     } else {
         struct pintle_task *kicked = runq_push_next(&processor->runq, task);
@@ -176,21 +169,6 @@ void sched_ready(struct pintle_task *task) {
             sched_wake_if_idle();
         }
     }
-}
-
-bool sched_has_work(void) {
-    if (atomic_load_relaxed(&sched.global_count) != 0) return true;
-    uint32_t used = atomic_load_relaxed(&sched.processors_used);
-    for (uint32_t i = 0; i < used; i++) {
-        if (!runq_is_empty(&sched.processors[i].runq)) return true;
-    }
-    return false;
-}
-
-uint32_t sched_work_count(void) {
-    uint32_t count = atomic_load_relaxed(&sched.global_count), used = atomic_load_relaxed(&sched.processors_used);
-    for (uint32_t i = 0; i < used; i++) count += runq_count(&sched.processors[i].runq);
-    return count;
 }
 
 /* ---- Leaving and arriving ---- */
@@ -338,7 +316,7 @@ static void arrived_queue(struct thread *thread, struct pintle_task *task) {
     processor = idle_take_locked(NULL, &waiter);
     if (waiter != NULL) spare_put_locked(waiter);
     if (processor == NULL) {
-        sched_push_global_locked(task);
+        global_push_locked(task);
         lock_release(&sched.lock);
         sched_wake_if_idle();
         return;
@@ -357,7 +335,7 @@ static COLD void arrived_yield_slow(struct processor *processor, struct pintle_t
     struct task_list list = {0};
     if (!runq_is_empty(&processor->runq) && runq_push(&processor->runq, task, &list)) return;
     if (list.first == NULL) task_list_push(&list, task);
-    push_global_list(&list);
+    global_push_list(&list);
 }
 
 static __attribute__((noinline)) void arrived_other(struct thread *thread, struct pintle_task *task,
@@ -406,32 +384,6 @@ void arrived(struct thread *thread) {
 }
 
 /* ---- The loop ---- */
-
-static struct pintle_task *take_global_locked(struct processor *processor, uint32_t most) {
-    uint32_t count = sched.global.count / sched.processor_count + 1;
-    struct pintle_task *first = task_list_pop(&sched.global);
-    if (first == NULL) return NULL;
-    if (first->bound != NULL) sched.global_bound--;
-    if (count > most) count = most;
-    while (--count > 0 && sched.global.first != NULL && sched.global.first->bound == NULL) {
-        struct task_list overflow = {0};
-        if (!runq_push(&processor->runq, task_list_pop(&sched.global), &overflow)) {
-            task_list_append(&sched.global, &overflow);
-            break;
-        }
-    }
-    atomic_store_relaxed(&sched.global_count, sched.global.count);
-    return first;
-}
-
-struct pintle_task *sched_take_global(struct processor *processor, uint32_t most) {
-    struct pintle_task *task;
-    if (atomic_load_relaxed(&sched.global_count) == 0) return NULL;
-    lock_acquire(&sched.lock);
-    task = take_global_locked(processor, most);
-    lock_release(&sched.lock);
-    return task;
-}
 
 /* NEXT, the thief's half: whether the task in the victim's slot waits for one that goes on and on. */
 static bool next_is_stuck(struct processor *victim) {
@@ -504,11 +456,11 @@ static struct pintle_task *find_here(struct processor *processor) {
     processor_run_timer(processor);
     if (next_tick(processor) % GLOBAL_INTERVAL == 1) {
         if (poll_is_unwatched()) poll_look(POLL_BUSY_NS);
-        task = sched_take_global(processor, 1);
+        task = global_take(processor, 1);
     }
     if (task == NULL && (task = runq_pop_next(&processor->runq)) != NULL) return task;
     if (task == NULL) task = runq_pop(&processor->runq);
-    if (task == NULL) task = sched_take_global(processor, GLOBAL_BATCH);
+    if (task == NULL) task = global_take(processor, GLOBAL_BATCH);
     if (task != NULL) counter_add(&processor->slices, 1);
     return task;
 }
@@ -519,7 +471,7 @@ static struct pintle_task *park_idle(struct thread *thread, struct processor *pr
     struct pintle_task *task;
     bool searched = thread->is_searching, keeps_timers;
     lock_acquire(&sched.lock);
-    if ((task = take_global_locked(processor, GLOBAL_BATCH)) != NULL) {
+    if ((task = global_take_locked(processor, GLOBAL_BATCH)) != NULL) {
         lock_release(&sched.lock);
         return task;
     }

@@ -75,13 +75,12 @@ static inline enum run_phase sched_phase(void) { return (enum run_phase)atomic_l
 
 /* Makes a task runnable that the caller owns. From any thread. */
 void sched_ready(struct pintle_task *task);
-void sched_push_global_locked(struct pintle_task *task);
+/* The same for one that has not run yet, and is bound to no thread. */
+void sched_ready_new(struct pintle_task *task);
 /* WAKE: after work was published: gives an idle processor a thread that searches, unless somebody searches already. */
 void sched_wake(void);
 /* The publisher's half: a fence, and the same if a processor is idle. */
 void sched_wake_if_idle(void);
-/* From the global queue: one to run, and up to `most` - 1 more into the processor's ring. NULL: empty. */
-struct pintle_task *sched_take_global(struct processor *processor, uint32_t most);
 /* Fires the processor's first timer, if it is due: what it wakes is the next task. */
 void processor_run_timer(struct processor *processor);
 /* Leaves the calling task, to be published as `kind` says; returns when it runs again (never for EXIT). */
@@ -100,6 +99,16 @@ static inline struct thread *task_only(const char *function) {
     if (UNLIKELY(!runs_task_code(thread))) task_only_refuse(thread, function);
     return thread;
 }
+
+/* ---- global.c ---- */
+
+void global_push_locked(struct pintle_task *task);
+/* The list is empty then. None of it is bound. */
+void global_append_locked(struct task_list *list);
+void global_push_list(struct task_list *list);
+/* One to run, and up to `most` - 1 more into the processor's ring. NULL: empty. */
+struct pintle_task *global_take(struct processor *processor, uint32_t most);
+struct pintle_task *global_take_locked(struct processor *processor, uint32_t most);
 /* Whether any ring, next slot or the global queue has work. A hint. */
 bool sched_has_work(void);
 /* How many tasks are queued. A hint. */

@@ -215,8 +215,7 @@ void processor_pass_on(struct processor *processor) {
         if (thread == NULL && has_own) {
             struct task_list list = {0};
             runq_drain(&processor->runq, &list);
-            task_list_append(&sched.global, &list);
-            atomic_store_relaxed(&sched.global_count, sched.global.count);
+            global_append_locked(&list);
         }
         if (thread == NULL && !recalled && sched.global.first != NULL && (bound = take_bound_locked()) != NULL)
             thread = bound->bound;
@@ -243,12 +242,12 @@ static bool give_on(struct thread *thread, struct processor *processor) {
     atomic_store_relaxed(&processor->tick, tick);
     if (tick % GLOBAL_INTERVAL == 0) {
         processor_run_timer(processor);
-        task = sched_take_global(processor, 1);
+        task = global_take(processor, 1);
     }
     if (task == NULL && atomic_load_relaxed(&thread->attention) == 0) task = runq_pop_next(&processor->runq);
     if (task == NULL) task = runq_pop(&processor->runq);
     if (task == NULL) task = runq_pop_next(&processor->runq);
-    if (task == NULL) task = sched_take_global(processor, 1);
+    if (task == NULL) task = global_take(processor, 1);
     counter_add(&processor->slices, 1);
     counter_add(&processor->switches, 1);
     if (UNLIKELY(atomic_load_relaxed(&thread->attention) != 0))
@@ -265,8 +264,7 @@ static bool give_on(struct thread *thread, struct processor *processor) {
         struct task_list overflow = {0};
         if (kicked != NULL && !runq_push(&processor->runq, kicked, &overflow)) {
             lock_acquire(&sched.lock);
-            task_list_append(&sched.global, &overflow);
-            atomic_store_relaxed(&sched.global_count, sched.global.count);
+            global_append_locked(&overflow);
             lock_release(&sched.lock);
         }
     }

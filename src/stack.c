@@ -315,13 +315,12 @@ void task_poison(struct pintle_task *task) {
     task_check_stack(task);
     task->is_poisoned = true;
     task->fn = (pintle_fn *)TASK_POISON;
-    task->arg = task->spawned_at = (void *)TASK_POISON;
+    task->spawned_at = (void *)TASK_POISON;
 }
 
 void task_unpoison(struct pintle_task *task) {
     if (!task->is_poisoned) return; /* a new one */
-    CHECK(task->fn == (pintle_fn *)TASK_POISON && task->arg == (void *)TASK_POISON &&
-          task->spawned_at == (void *)TASK_POISON);
+    CHECK(task->fn == (pintle_fn *)TASK_POISON && task->spawned_at == (void *)TASK_POISON);
     CHECK(atomic_load_relaxed(&task->state) == TASK_IDLE);
     task->is_poisoned = false;
 }

@@ -19,9 +19,14 @@
 #include "stack.h"
 #include "wait.h"
 
-enum { CACHE_MOST = 64, PINNED_STACK_BYTES = 1 << 20 };
+enum { CACHE_MOST = 2 * RECORDS_LOT, PINNED_STACK_BYTES = 1 << 20 };
 
 /* ---- Records ---- */
+
+static COLD bool records_refill(struct processor *processor) {
+    processor->free = records_take(&processor->free_count);
+    return processor->free != NULL;
+}
 
 static inline __attribute__((always_inline)) int new_task(struct processor *processor, pintle_fn *fn, void *arg,
                                                           size_t stack_bytes, struct pintle_task **out) {
@@ -32,11 +37,12 @@ static inline __attribute__((always_inline)) int new_task(struct processor *proc
     }
     result = stack_promise(processor, size_class);
     if (UNLIKELY(result != 0)) return result;
-    if (LIKELY(processor != NULL && processor->free != NULL)) {
+    if (LIKELY(processor != NULL) && (LIKELY(processor->free != NULL) || records_refill(processor))) {
         task = processor->free;
         processor->free = task->next;
         processor->free_count--;
-    } else if (UNLIKELY((task = record_take()) == NULL)) {
+        PREFETCH(&task->next->next); /* the next spawn's */
+    } else if (processor != NULL || (task = record_take()) == NULL) {
         stack_unpromise(processor, size_class);
         return error_set(PINTLE_ENOMEM, 0, "no memory for a task");
     }
@@ -44,12 +50,8 @@ static inline __attribute__((always_inline)) int new_task(struct processor *proc
     task->size_class = (uint8_t)size_class;
     task->fn = fn;
     task->arg = arg;
-    task_set_bound(task, NULL);
-    task->pins_user = 0;
-    task->saved_errno = 0;
     task->cancel_masks = 0;
     atomic_store_relaxed(&task->cancel_reason, 0);
-    task->saved_last_error = 0;
     atomic_store_relaxed(&task->flags, 0);
     atomic_store_relaxed(&task->join, 0);
     *out = task;
@@ -82,6 +84,10 @@ void task_leave_stack(struct pintle_task *task, struct processor *processor) {
     stack->limit = task->stack_limit;
     stack->guarantee = task->stack_guarantee;
     task->scope = NULL;
+    task->pins_user = 0;
+    task->saved_errno = 0;
+    task->saved_last_error = 0;
+    task_set_bound(task, NULL);
     atomic_store_relaxed((_Atomic(void *) *)&task->stack_base, NULL); /* pair with task_record_breach */
     atomic_store_relaxed((_Atomic(void *) *)&task->stack_reserve, NULL);
     stack_unpromise(processor, stack->size_class);
@@ -94,11 +100,9 @@ void task_free(struct processor *processor, struct pintle_task *task) {
     if (UNLIKELY(task->size_class != STACK_NONE)) stack_unpromise(processor, task->size_class); /* it never began */
     task->size_class = STACK_NONE;
     task_poison(task);
-    if (UNLIKELY(task->error != NULL)) {
+    if (UNLIKELY(task_is(task, TASK_UNCOMMON))) {
         memory_free(task->error);
         task->error = NULL;
-    }
-    if (UNLIKELY(task_is(task, TASK_UNCOMMON))) {
         task->name[0] = '\0';
         task->nursery = NULL;
         locals_free(task); /* it ended by a panic */
@@ -106,17 +110,18 @@ void task_free(struct processor *processor, struct pintle_task *task) {
     }
     task_set_state(task, (enum task_state)atomic_load_relaxed(&task->state), TASK_IDLE);
     if (UNLIKELY(processor == NULL)) {
-        records_give(task, task);
+        record_give(task);
         return;
     }
     task->next = processor->free;
     processor->free = task;
     if (LIKELY(++processor->free_count < CACHE_MOST)) return;
     struct pintle_task *last = task;
-    for (uint32_t i = 1; i < CACHE_MOST / 2; i++) last = last->next;
+    for (uint32_t i = 1; i < RECORDS_LOT; i++) last = last->next;
     processor->free = last->next;
-    processor->free_count -= CACHE_MOST / 2;
-    records_give(task, last);
+    processor->free_count -= RECORDS_LOT;
+    last->next = NULL;
+    records_give(task);
 }
 
 /* The processor of the calling task; NULL outside of task code. */
@@ -209,7 +214,6 @@ static inline __attribute__((always_inline)) int spawn(pintle_task **out_task, p
     task_set_id(task, sched_count_spawned(processor));
     task->spawned_at = caller;
     if (UNLIKELY(options != NULL && options->name != NULL)) task_set_name(task, options->name);
-    if (pinned) task->pins_user = 1;
     if (out_task == NULL) {
         task_prepare_flags(task, TASK_DETACHED);
         atomic_store_relaxed(&task->join, JOIN_DETACHED);
@@ -219,9 +223,10 @@ static inline __attribute__((always_inline)) int spawn(pintle_task **out_task, p
         sched_count_ended(processor);
         return PINTLE_ECLOSED;
     }
+    if (pinned) task->pins_user = 1;
     if (out_task != NULL) *out_task = task;
     task_set_state(task, TASK_IDLE, TASK_RUNNABLE);
-    sched_ready(task);
+    sched_ready_new(task);
     return 0;
 }
 

@@ -79,16 +79,18 @@ enum task_flags {
     TASK_CANCELED = 8,
     TASK_LEFT_BEHIND = 16,
     TASK_NAMED =
-        32, /* a free record has no name, no values, no panic and no nursery: these say that task_free has to */
-    TASK_LOCALS = 64,         /* look, so that most tasks do not touch that part of the record */
+        32, /* a free record has no name, no values, no panic, no error and no nursery: these say that task_free */
+    TASK_LOCALS = 64,         /* has to look, so that most tasks do not touch that part of the record */
     TASK_MEMBER = 128,        /* of a nursery; */
     TASK_OPENER = 256,        /* it has opened one, once */
     TASK_INTERRUPTIBLE = 512, /* in a call that may be interrupted: kick.c */
-    TASK_UNCOMMON = TASK_NAMED | TASK_LOCALS | TASK_PANICKED | TASK_MEMBER
+    TASK_FAILED = 1024,       /* it has an error */
+    TASK_UNCOMMON = TASK_NAMED | TASK_LOCALS | TASK_PANICKED | TASK_MEMBER | TASK_FAILED
 };
 
 struct pintle_task {
-    /* Switched by assembly: layout.h. */
+    /* Line 0: who runs it. Switched by assembly: layout.h. A task that has no stack has not touched it, and a record without a
+     * task has no pins, no thread and no error numbers here: task_leave_stack leaves it so. */
     void *sp;
     void *stack_reserve;
     alignas(16) void *stack_base; /* where the struct stack lies; NULL: it has none */
@@ -97,27 +99,32 @@ struct pintle_task {
     int saved_errno;
     uint32_t saved_last_error;
     uint32_t pins_user;
-    struct thread *bound;     /* the thread it is pinned to while it is not running; NULL: none */
-    struct pintle_task *next; /* in a queue or a pool */
-    struct scope *scope;      /* the innermost: scope.h */
-    struct inside *inside;    /* the DLL calls it is inside, innermost first */
-    struct panic *pending;    /* is to go on when the call that led to its callback has left */
-    /* Beside what is switched, to fill its lines. */
+    struct thread *bound; /* the thread it is pinned to while it is not running; NULL: none */
+    struct scope *scope;  /* the innermost: scope.h */
+
+    /* Line 1: all that spawning, queues, joining and freeing touch. */
+    alignas(CACHE_LINE) struct pintle_task *next; /* in a queue or a pool */
+    pintle_fn *fn;
+    union {
+        void *arg;
+        struct pintle_task *next_lot; /* in the pool: record.c */
+    };
+    _Atomic uint64_t join;
     uint64_t id;      /* and name: written by task_set_…; others: task_…_of_other */
     void *spawned_at; /* return address of the spawn */
-    void *arg;
-    pintle_error *error;             /* its last failure; NULL until the first */
-    _Atomic(const char *) waits_for; /* for reports: what it is parked in; static text */
-
-    alignas(CACHE_LINE) struct sleeper sleeper;
-    _Atomic uint64_t join;
     _Atomic uint32_t state;
     _Atomic uint32_t flags;
-    pintle_fn *fn;
     _Atomic int cancel_reason; /* the first; with TASK_CANCELED */
     uint16_t cancel_masks;     /* its own: waits that begin while it is not 0 are not cancelled */
     uint8_t size_class;        /* of the stack that it has, or was promised; STACK_NONE: neither */
     bool is_poisoned;          /* debug builds: freed, and not taken since */
+
+    /* Line 2: waiting, and calls. */
+    alignas(CACHE_LINE) struct sleeper sleeper;
+    struct inside *inside;           /* the DLL calls it is inside, innermost first */
+    struct panic *pending;           /* is to go on when the call that led to its callback has left */
+    pintle_error *error;             /* its last failure; NULL until the first */
+    _Atomic(const char *) waits_for; /* for reports: what it is parked in; static text */
 
     /* A task that does not wait with a deadline, has no name, no values and no nursery does not touch these. */
     struct timer timer;                                /* the deadline of its wait */

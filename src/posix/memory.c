@@ -19,7 +19,7 @@
 #define MADV_GUARD_INSTALL 102 /* Linux 6.13; newer than many C libraries' headers */
 #endif
 
-enum { RESERVE_ALIGN = 64 * 1024, GUARDED_MOST = 10000 };
+enum { RESERVE_ALIGN = 64 * 1024, HUGE_PAGE_BYTES = 2 << 20, GUARDED_MOST = 10000 };
 enum { GUARD_MARKERS_UNKNOWN, GUARD_MARKERS_KNOWN, GUARD_MARKERS_MISSING };
 
 static _Atomic int guard_markers; /* GUARD_MARKERS_… */
@@ -31,15 +31,15 @@ static char *map(size_t bytes) {
     return base == MAP_FAILED ? NULL : base;
 }
 
-/* Maps RESERVE_ALIGN more than asked for and gives the ends back. */
-static char *map_aligned(size_t bytes) {
-    if (bytes > SIZE_MAX - RESERVE_ALIGN) return NULL;
-    char *mapped = map(bytes + RESERVE_ALIGN);
+/* Maps `align` more than asked for and gives the ends back. */
+static char *map_aligned(size_t bytes, size_t align) {
+    if (bytes > SIZE_MAX - align) return NULL;
+    char *mapped = map(bytes + align);
     if (mapped == NULL) return NULL;
-    size_t before = (0 - (uintptr_t)mapped) % RESERVE_ALIGN;
+    size_t before = (0 - (uintptr_t)mapped) % align;
     char *base = mapped + before;
     if (before != 0) munmap(mapped, before);
-    munmap(base + bytes, RESERVE_ALIGN - before);
+    munmap(base + bytes, align - before);
     return base;
 }
 
@@ -47,7 +47,7 @@ void *os_reserve(size_t bytes) {
     size_t page_bytes = os_page_bytes();
     if (bytes == 0 || bytes > SIZE_MAX - page_bytes || fail_now(FAIL_RESERVE)) return NULL;
     bytes = (bytes + page_bytes - 1) / page_bytes * page_bytes;
-    char *base = map_aligned(bytes);
+    char *base = map_aligned(bytes, RESERVE_ALIGN);
     if (base == NULL) return NULL;
     madvise(base, bytes, MADV_NOHUGEPAGE); /* EINVAL: a kernel without huge pages */
     return base;
@@ -56,6 +56,12 @@ void *os_reserve(size_t bytes) {
 void os_release(void *base, size_t bytes) { munmap(base, bytes); }
 
 void *os_pages_new(size_t bytes) { return fail_now(FAIL_RESERVE) ? NULL : map(bytes); }
+
+void *os_pages_new_huge(size_t bytes) {
+    char *pages = fail_now(FAIL_RESERVE) ? NULL : map_aligned(bytes, HUGE_PAGE_BYTES);
+    if (pages != NULL) madvise(pages, bytes, MADV_HUGEPAGE); /* EINVAL: a kernel without them */
+    return pages;
+}
 
 void os_pages_free(void *pages, size_t bytes) { munmap(pages, bytes); }
 

@@ -35,6 +35,9 @@ void *os_pages_new(size_t bytes) {
     return fail_now(FAIL_RESERVE) ? NULL : VirtualAlloc(NULL, bytes, MEM_RESERVE | MEM_COMMIT, PAGE_READWRITE);
 }
 
+/* Windows' large pages are locked in memory, and a privilege. */
+void *os_pages_new_huge(size_t bytes) { return os_pages_new(bytes); }
+
 void os_pages_free(void *pages, size_t bytes) { os_release(pages, bytes); }
 
 int os_stack_prepare(void *base, size_t bytes, size_t top_bytes, void **out_limit) {
