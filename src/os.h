@@ -105,8 +105,8 @@ int os_stack_trim(void *base, size_t bytes, size_t top_bytes, void **inout_limit
 size_t os_page_bytes(void);
 /* Memory straight from the system, a page or more, zeroed: for where the heap is not to be trusted. NULL: none left. */
 void *os_pages_new(size_t bytes);
-/* The same for a multiple of 2 MB that will be used from the first byte to the last: in huge pages where the system has them. */
-void *os_pages_new_huge(size_t bytes);
+/* The same for what is about to be used: where the system gives memory at the first touch, it gives it now. */
+void *os_pages_new_present(size_t bytes);
 void os_pages_free(void *pages, size_t bytes);
 /* What the system keeps of a stack for whoever handles its overflow, on threads and tasks alike, so that a switch seldom
  * has to write it. Exception dispatch alone takes up to 12 KB (AMX registers). */

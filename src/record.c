@@ -5,12 +5,13 @@
 #include "memory.h"
 #include "os.h"
 
-/* From the system, which zeroes it: what nobody has taken is not touched. Many of them come in huge pages. */
+/* From the system, which zeroes it: what nobody has taken is not touched. Where there are many already, its pages come
+ * together, which takes half the time of one by one. */
 enum {
     CHUNK_BYTES = 64 << 10,
-    LARGE_CHUNK_BYTES = 2 << 20,
-    LARGE_FROM_BYTES = 4 << 20, /* when there are so many already that a large one more is a small part */
-    FRESH_LOT = 16              /* records made at a time */
+    PRESENT_CHUNK_BYTES = 128 << 10,
+    PRESENT_FROM_BYTES = 1 << 20,
+    FRESH_LOT = 16 /* records made at a time */
 };
 
 struct chunk {
@@ -28,9 +29,9 @@ static _Atomic(struct chunk *) chunks; /* newest first: only the first has recor
 static _Atomic uint64_t held_bytes;
 
 static struct chunk *chunk_new_locked(void) {
-    bool large = atomic_load_relaxed(&held_bytes) >= LARGE_FROM_BYTES;
-    size_t bytes = large ? LARGE_CHUNK_BYTES : CHUNK_BYTES;
-    struct chunk *chunk = large ? os_pages_new_huge(bytes) : os_pages_new(bytes);
+    bool many = atomic_load_relaxed(&held_bytes) >= PRESENT_FROM_BYTES;
+    size_t bytes = many ? PRESENT_CHUNK_BYTES : CHUNK_BYTES;
+    struct chunk *chunk = many ? os_pages_new_present(bytes) : os_pages_new(bytes);
     if (chunk == NULL) return NULL;
     chunk->bytes = bytes;
     chunk->count = (uint32_t)((bytes - offsetof(struct chunk, records)) / sizeof chunk->records[0]);

@@ -19,27 +19,27 @@
 #define MADV_GUARD_INSTALL 102 /* Linux 6.13; newer than many C libraries' headers */
 #endif
 
-enum { RESERVE_ALIGN = 64 * 1024, HUGE_PAGE_BYTES = 2 << 20, GUARDED_MOST = 10000 };
+enum { RESERVE_ALIGN = 64 * 1024, GUARDED_MOST = 10000 };
 enum { GUARD_MARKERS_UNKNOWN, GUARD_MARKERS_KNOWN, GUARD_MARKERS_MISSING };
 
 static _Atomic int guard_markers; /* GUARD_MARKERS_… */
 
 size_t os_page_bytes(void) { return (size_t)sysconf(_SC_PAGESIZE); }
 
-static char *map(size_t bytes) {
-    void *base = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+static char *map(size_t bytes, int flags) {
+    void *base = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | flags, -1, 0);
     return base == MAP_FAILED ? NULL : base;
 }
 
-/* Maps `align` more than asked for and gives the ends back. */
-static char *map_aligned(size_t bytes, size_t align) {
-    if (bytes > SIZE_MAX - align) return NULL;
-    char *mapped = map(bytes + align);
+/* Maps RESERVE_ALIGN more than asked for and gives the ends back. */
+static char *map_aligned(size_t bytes) {
+    if (bytes > SIZE_MAX - RESERVE_ALIGN) return NULL;
+    char *mapped = map(bytes + RESERVE_ALIGN, 0);
     if (mapped == NULL) return NULL;
-    size_t before = (0 - (uintptr_t)mapped) % align;
+    size_t before = (0 - (uintptr_t)mapped) % RESERVE_ALIGN;
     char *base = mapped + before;
     if (before != 0) munmap(mapped, before);
-    munmap(base + bytes, align - before);
+    munmap(base + bytes, RESERVE_ALIGN - before);
     return base;
 }
 
@@ -47,7 +47,7 @@ void *os_reserve(size_t bytes) {
     size_t page_bytes = os_page_bytes();
     if (bytes == 0 || bytes > SIZE_MAX - page_bytes || fail_now(FAIL_RESERVE)) return NULL;
     bytes = (bytes + page_bytes - 1) / page_bytes * page_bytes;
-    char *base = map_aligned(bytes, RESERVE_ALIGN);
+    char *base = map_aligned(bytes);
     if (base == NULL) return NULL;
     madvise(base, bytes, MADV_NOHUGEPAGE); /* EINVAL: a kernel without huge pages */
     return base;
@@ -55,13 +55,9 @@ void *os_reserve(size_t bytes) {
 
 void os_release(void *base, size_t bytes) { munmap(base, bytes); }
 
-void *os_pages_new(size_t bytes) { return fail_now(FAIL_RESERVE) ? NULL : map(bytes); }
+void *os_pages_new(size_t bytes) { return fail_now(FAIL_RESERVE) ? NULL : map(bytes, 0); }
 
-void *os_pages_new_huge(size_t bytes) {
-    char *pages = fail_now(FAIL_RESERVE) ? NULL : map_aligned(bytes, HUGE_PAGE_BYTES);
-    if (pages != NULL) madvise(pages, bytes, MADV_HUGEPAGE); /* EINVAL: a kernel without them */
-    return pages;
-}
+void *os_pages_new_present(size_t bytes) { return fail_now(FAIL_RESERVE) ? NULL : map(bytes, MAP_POPULATE); }
 
 void os_pages_free(void *pages, size_t bytes) { munmap(pages, bytes); }
 

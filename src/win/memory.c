@@ -35,8 +35,7 @@ void *os_pages_new(size_t bytes) {
     return fail_now(FAIL_RESERVE) ? NULL : VirtualAlloc(NULL, bytes, MEM_RESERVE | MEM_COMMIT, PAGE_READWRITE);
 }
 
-/* Windows' large pages are locked in memory, and a privilege. */
-void *os_pages_new_huge(size_t bytes) { return os_pages_new(bytes); }
+void *os_pages_new_present(size_t bytes) { return os_pages_new(bytes); }
 
 void os_pages_free(void *pages, size_t bytes) { os_release(pages, bytes); }
 

@@ -1,4 +1,4 @@
-/* test_record.c: the pool of records, one by one, in lots, in small chunks and in large ones. */
+/* test_record.c: the pool of records, one by one, in lots, in small chunks and in larger ones. */
 #include "api/api_helpers.h"
 
 #include "record.h"
@@ -55,7 +55,7 @@ CASE(records_given_in_lots_are_taken_again_before_memory_is) {
     mark(count);
     uint64_t held = record_bytes_held();
     ck_assert_uint_ge(held, (uint64_t)count * sizeof *tasks[0]);
-    ck_assert_uint_lt(held, (uint64_t)count * sizeof *tasks[0] + (4 << 20));
+    ck_assert_uint_lt(held, (uint64_t)count * sizeof *tasks[0] + (1 << 20));
     ck_assert_uint_ge(visit_all(), count);
     for (int round = 0; round < 3; round++) {
         give_lots(count);
