@@ -109,12 +109,7 @@ hosted *hosted_find(host *h, const char *name) {
 
 const char *hosted_name(const hosted *p) { return p->name; }
 
-unsigned hosted_version(hosted *p) {
-    pintle_mutex_lock(&p->lock, PINTLE_FOREVER);
-    unsigned number = p->number;
-    pintle_mutex_unlock(&p->lock);
-    return number;
-}
+unsigned hosted_version(hosted *p) { return atomic_load(&p->number); }
 
 uint64_t hosted_process(hosted *p) {
     uint64_t id = 0;
@@ -309,7 +304,7 @@ static int exchange(hosted *p, version *new, version **out_old, int64_t deadline
     if (code == 0) {
         p->version = new;
         atomic_store(&p->faulted, false);
-        p->number++;
+        atomic_fetch_add(&p->number, 1);
         *out_old = old_is_there ? old : NULL;
         return 0;
     }
@@ -424,7 +419,7 @@ int hosted_load(hosted **out, host *h, const char *path, int64_t deadline_ns) {
     if (code == 0) {
         p->version = v;
         atomic_store(&p->faulted, false);
-        p->number++;
+        atomic_fetch_add(&p->number, 1);
         *out = p;
     }
     change_end(p, code == 0 ? HOSTED_SERVES : HOSTED_CLOSED);

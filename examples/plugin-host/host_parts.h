@@ -77,10 +77,10 @@ struct hosted {
     _Atomic hosted_state state;
     atomic_bool faulted; /* calls are refused until a reload */
     version *version;    /* in CHANGES it belongs to who is busy; calls read it when they have seen SERVES */
+    atomic_uint number;  /* of its version */
     pintle_mutex lock;   /* of what follows, and of changes of the state */
     pintle_cond changed; /* the state */
     bool busy;           /* somebody loads, reloads or unloads it: one at a time */
-    unsigned number;
 };
 
 /* Sets the error again that was got before something else failed too; its code. */
