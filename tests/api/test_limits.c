@@ -4,12 +4,6 @@
 
 #include "fail.h"
 
-#if defined(PINTLE_DEBUG_CHECKS)
-static const bool can_refuse = true;
-#else
-static const bool can_refuse = false;
-#endif
-
 typedef struct reports {
     atomic_uint warnings, others;
     char text[512];
@@ -282,8 +276,7 @@ static int give_9(void *arg) {
 }
 
 /* The maker, the monitor, the first for tasks: without any of them nothing runs. */
-CASE(start_without_any_thread_is_refused) {
-    if (!can_refuse) return;
+DEBUG_CASE(start_without_any_thread_is_refused) {
     unsigned threads = helper_thread_count();
     for (uint64_t first = 1; first <= 3; first++) {
         pintle_error error;
@@ -302,8 +295,7 @@ CASE(start_without_any_thread_is_refused) {
 }
 
 /* Refused a few times in between: the maker tries again. */
-CASE(start_with_a_thread_refused_for_a_moment_succeeds) {
-    if (!can_refuse) return;
+DEBUG_CASE(start_with_a_thread_refused_for_a_moment_succeeds) {
     pintle_stats stats;
     fail_plan(FAIL_THREAD, 3, 3);
     ck_assert_int_eq(pintle_start(NULL), 0);
@@ -315,8 +307,7 @@ CASE(start_with_a_thread_refused_for_a_moment_succeeds) {
 }
 
 /* Later refusals: tasks wait, are counted, and go on as soon as the system gives in. */
-CASE(threads_refused_later_make_tasks_wait_and_lose_none) {
-    if (!can_refuse) return;
+DEBUG_CASE(threads_refused_later_make_tasks_wait_and_lose_none) {
     blocked b;
     pintle_task *tasks[10];
     pintle_options options = helper_processors(2);
@@ -335,8 +326,7 @@ CASE(threads_refused_later_make_tasks_wait_and_lose_none) {
 }
 
 /* The maker tries again after 1, 2, 4 … 100 ms, however often it is asked; the monitor asks all the time. */
-CASE(threads_refused_are_not_tried_again_and_again) {
-    if (!can_refuse) return;
+DEBUG_CASE(threads_refused_are_not_tried_again_and_again) {
     pintle_stats before, after;
     pintle_options options = helper_processors(2);
     options.on_report = keep_report;
@@ -367,8 +357,7 @@ CASE(threads_refused_are_not_tried_again_and_again) {
 static void wait_for_event(void *arg) { pintle_event_wait(arg, PINTLE_FOREVER); }
 
 /* Stacks cannot be had: nothing is left behind, and what exists goes on. */
-CASE(spawn_without_memory_leaves_nothing) {
-    if (!can_refuse) return;
+DEBUG_CASE(spawn_without_memory_leaves_nothing) {
     pintle_event go = PINTLE_EVENT_INIT;
     pintle_task *tasks[2000], *none = NULL;
     pintle_stats before, after;

@@ -430,12 +430,10 @@ static int one_without_memory_main(void *arg) {
     }
     return 0;
 }
-CASE(memory_that_ends_while_deferring_or_panicking_loses_nothing) {
+DEBUG_CASE(memory_that_ends_while_deferring_or_panicking_loses_nothing) {
     run_tasks(no_memory_main, 1);
     run_tasks(one_without_memory_main, 1);
-#if defined(PINTLE_DEBUG_CHECKS)
     static char text[8192];
     ck_assert_int_eq(child_run("no_memory_for_two_panics", text, sizeof text), 2);
     ck_assert_msg(strstr(text, "and one more") != NULL, "%s", text);
-#endif
 }

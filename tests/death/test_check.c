@@ -1,16 +1,15 @@
-/* test_check.c: what debug builds find by canaries and poison. Other builds have nothing to find. */
+/* test_check.c: what debug builds find by canaries and poison. */
 #include "api/api_helpers.h"
-
-#if defined(PINTLE_DEBUG_CHECKS)
-
 #include "stack.h"
 
 static int canary_main(void *arg) {
     (void)arg;
+#if defined(PINTLE_DEBUG_CHECKS)
     uint64_t *canary = task_stack(pintle_self())->canary;
     if (canary == NULL) return 90; /* not on this platform */
     *canary = 1;
     pintle_sleep(PINTLE_MS(1));
+#endif
     return 91;
 }
 CHILD(canary_dies) { exit(helper_run(canary_main, NULL, 1)); }
@@ -42,11 +41,9 @@ static void assert_found(const char *child, const char *sentence) {
     ck_assert_msg(status != 91 && status != 92, "%s went on", child);
     ck_assert_msg(strstr(text, sentence) != NULL, "%s ended with %d:\n%s", child, status, text);
 }
-#define FOUND(child, sentence) assert_found(child, sentence)
-#else
-#define FOUND(child, sentence) ((void)0)
-#endif
 
-CASE(canary_that_dies_is_found_when_the_task_leaves) { FOUND("canary_dies", "used its stack to the end"); }
-CASE(write_to_a_freed_record_is_found) { FOUND("freed_record_is_written", "broken invariant: task->fn =="); }
-CASE(task_joined_twice_is_found) { FOUND("joined_twice", "is freed twice"); }
+DEBUG_CASE(canary_that_dies_is_found_when_the_task_leaves) { assert_found("canary_dies", "used its stack to the end"); }
+DEBUG_CASE(write_to_a_freed_record_is_found) {
+    assert_found("freed_record_is_written", "broken invariant: task->fn ==");
+}
+DEBUG_CASE(task_joined_twice_is_found) { assert_found("joined_twice", "is freed twice"); }

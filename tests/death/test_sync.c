@@ -89,7 +89,6 @@ CASE(cond_wait_without_the_mutex_panics) {
     assert_panics("wait_without_mutex", "pintle_cond_wait", "'owner' holds it");
 }
 
-#if defined(PINTLE_DEBUG_CHECKS)
 static void lock_in_falling_rank(void *arg) {
     pintle_mutex low = PINTLE_MUTEX_INIT, high = PINTLE_MUTEX_INIT;
     (void)arg;
@@ -108,12 +107,9 @@ static void lock_equal_ranks(void *arg) {
 }
 CHILD(rank_falls) { play(NULL, lock_in_falling_rank); }
 CHILD(rank_stays) { play(NULL, lock_equal_ranks); }
-#endif
-CASE(mutex_ranks_are_checked_in_debug_builds) {
-#if defined(PINTLE_DEBUG_CHECKS)
+DEBUG_CASE(mutex_ranks_are_checked) {
     assert_panics("rank_falls", "rank 3 is locked", "rank 4 is held");
     assert_panics("rank_stays", "rank 3 is locked", "rank 3 is held");
-#endif
 }
 
 /* ---- Readers and writers ---- */

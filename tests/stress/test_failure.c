@@ -326,25 +326,13 @@ static void each(void (*mode)(load *l), unsigned kinds, uint64_t most) {
     ck_assert(helper_threads_at_most(threads));
 }
 
-#if defined(PINTLE_DEBUG_CHECKS)
-static const bool available = true;
-#else
-static const bool available = false;
-#endif
-
-CASE_TIMEOUT(each_resource_refused_once_in_library_mode, 240) {
-    if (available) each(library_mode, FAIL_RESOURCES, 5000);
-}
-CASE_TIMEOUT(each_resource_refused_once_in_run_mode, 240) {
-    if (available) each(run_mode, FAIL_RESOURCES, 5000);
-}
-CASE_TIMEOUT(each_resource_of_a_call_with_a_deadline_refused_once, 120) {
-    if (available) each(until_mode, FAIL_RESOURCES, 5000);
+DEBUG_CASE_TIMEOUT(each_resource_refused_once_in_library_mode, 240) { each(library_mode, FAIL_RESOURCES, 5000); }
+DEBUG_CASE_TIMEOUT(each_resource_refused_once_in_run_mode, 240) { each(run_mode, FAIL_RESOURCES, 5000); }
+DEBUG_CASE_TIMEOUT(each_resource_of_a_call_with_a_deadline_refused_once, 120) {
+    each(until_mode, FAIL_RESOURCES, 5000);
 }
 /* There are as many waits as the scheduler's chances make. */
-CASE_TIMEOUT(each_wait_refused_once, 120) {
-    if (available) each(library_mode, FAIL_WAIT, 200);
-}
+DEBUG_CASE_TIMEOUT(each_wait_refused_once, 120) { each(library_mode, FAIL_WAIT, 200); }
 
 /* From some point on for ever: nothing more is to be had, and yet all ends in order. */
 static void refused_from(unsigned kinds, uint64_t step) {
@@ -378,18 +366,11 @@ static void refused_from(unsigned kinds, uint64_t step) {
     ck_assert(helper_threads_at_most(threads));
 }
 
-CASE_TIMEOUT(all_memory_refused_from_a_point_on, 120) {
-    if (available) refused_from(FAIL_MEMORY | FAIL_RESERVE, 1);
-}
-CASE_TIMEOUT(all_threads_refused_from_a_point_on, 120) {
-    if (available) refused_from(FAIL_THREAD, 1);
-}
-CASE_TIMEOUT(all_resources_refused_from_a_point_on, 120) {
-    if (available) refused_from(FAIL_RESOURCES, 3);
-}
+DEBUG_CASE_TIMEOUT(all_memory_refused_from_a_point_on, 120) { refused_from(FAIL_MEMORY | FAIL_RESERVE, 1); }
+DEBUG_CASE_TIMEOUT(all_threads_refused_from_a_point_on, 120) { refused_from(FAIL_THREAD, 1); }
+DEBUG_CASE_TIMEOUT(all_resources_refused_from_a_point_on, 120) { refused_from(FAIL_RESOURCES, 3); }
 
-CASE(debug_environment_refuses_and_a_wrong_one_is_named) {
-    if (!available) return;
+DEBUG_CASE(debug_environment_refuses_and_a_wrong_one_is_named) {
     pintle_error error;
     helper_set_environment("PINTLE_DEBUG", "fail=thread:1");
     ck_assert_int_eq(pintle_start(NULL), PINTLE_ELIMIT);

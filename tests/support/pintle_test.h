@@ -2,9 +2,10 @@
  *
  *     CASE(ring_push_full_refuses) { … ck_assert_int_eq(…); }
  *     CASE_TIMEOUT(pins_storm_loses_none, 60) { … }
+ *     DEBUG_CASE(lock_ranks_are_checked) { … }
  *
- * A case registers itself; CMake finds it in the file and makes it a CTest test of its own, so the two forms stand at
- * the beginning of a line, with the limit (seconds) as a plain number. By hand: `test_unit_runq` runs all cases of the
+ * A case registers itself; CMake finds it in the file and makes it a CTest test of its own, so these forms stand at
+ * the beginning of a line, with the limit (seconds) as a plain number. Builds without debug checks have no DEBUG_CASE. By hand: `test_unit_runq` runs all cases of the
  * program, `test_unit_runq CASE` one.
  *
  * Assert only on the thread and the stack that the case was called on: a failed assertion longjmps out of the case, and
@@ -39,6 +40,14 @@
         test_register_case(&self); \
     } \
     static void case_name##_case(void)
+
+/* What only debug builds check. Elsewhere it is compiled, and no test. */
+#define DEBUG_CASE(name) DEBUG_CASE_TIMEOUT(name, 30)
+#if defined(PINTLE_DEBUG_CHECKS)
+#define DEBUG_CASE_TIMEOUT(case_name, case_limit_s) CASE_TIMEOUT(case_name, case_limit_s)
+#else
+#define DEBUG_CASE_TIMEOUT(case_name, case_limit_s) __attribute__((unused)) static void case_name##_case(void)
+#endif
 
 /* Death tests. CHILD(name) { … } is a body that the case runs in another process of this program, where it may crash,
  * panic or exit; if it returns, that process exits with 0. No exception filter of the tests is installed there. */

@@ -7,14 +7,7 @@
 #include "memory.h"
 #include "os.h"
 
-#if defined(PINTLE_DEBUG_CHECKS)
-static const bool available = true;
-#else
-static const bool available = false;
-#endif
-
-CASE(fail_plan_refuses_those_numbers_and_kinds) {
-    if (!available) return;
+DEBUG_CASE(fail_plan_refuses_those_numbers_and_kinds) {
     fail_plan(FAIL_THREAD | FAIL_MEMORY, 3, 2);
     for (int number = 1; number <= 6; number++) {
         ck_assert(!fail_now(FAIL_WAIT)); /* not counted */
@@ -26,8 +19,7 @@ CASE(fail_plan_refuses_those_numbers_and_kinds) {
     ck_assert_uint_eq(fail_refused(), 0);
 }
 
-CASE(fail_parse_reads_numbers_kinds_and_the_plus) {
-    if (!available) return;
+DEBUG_CASE(fail_parse_reads_numbers_kinds_and_the_plus) {
     static const char *const wrong[] = {"",        "x",        "1x",         ":1", "threads:1",
                                         "thread:", "thread:x", "thread:1++", "-1", " 1"};
     for (size_t i = 0; i < COUNT_OF(wrong); i++) ck_assert_msg(!fail_parse(wrong[i]), "%s", wrong[i]);
@@ -43,8 +35,7 @@ CASE(fail_parse_reads_numbers_kinds_and_the_plus) {
 
 static void never(void *arg) { (void)arg; }
 
-CASE(fail_now_is_asked_by_each_kind) {
-    if (!available) return;
+DEBUG_CASE(fail_now_is_asked_by_each_kind) {
     void *address;
     os_thread thread;
     int code;
@@ -71,8 +62,7 @@ CASE(fail_now_is_asked_by_each_kind) {
 }
 
 /* Loading a private copy: each thing it takes, refused in its turn, ends in a sentence. */
-CASE(fail_now_is_asked_by_each_step_of_a_private_copy) {
-    if (!available) return;
+DEBUG_CASE(fail_now_is_asked_by_each_step_of_a_private_copy) {
     void *library, *copy;
     int code;
     char text[256];
@@ -96,8 +86,7 @@ CASE(fail_now_is_asked_by_each_step_of_a_private_copy) {
 }
 
 /* Stacks: prepared alone and together (as the many-thousandth is), trimmed: refused, they are as before. */
-CASE(fail_now_is_asked_when_stacks_are_prepared_and_trimmed) {
-    if (!available) return;
+DEBUG_CASE(fail_now_is_asked_when_stacks_are_prepared_and_trimmed) {
     enum { BYTES = 256 << 10, TOP = 8 << 10, MANY = 1000000 };
     char *base = os_reserve(8 * BYTES);
     uint32_t count = 8;
@@ -120,8 +109,7 @@ CASE(fail_now_is_asked_when_stacks_are_prepared_and_trimmed) {
 }
 
 /* Callers beyond a table that cannot grow are counted without a name. */
-CASE(drain_without_memory_counts_callers_without_a_name) {
-    if (!available) return;
+DEBUG_CASE(drain_without_memory_counts_callers_without_a_name) {
     enum { CALLERS = 200 };
     static struct drain drain;
     static struct drain_slot *slots[CALLERS];
@@ -149,7 +137,7 @@ CASE(drain_without_memory_counts_callers_without_a_name) {
     ck_assert_uint_eq(memory_blocks(), blocks);
 }
 
-CASE(memory_counts_what_is_in_use) {
+DEBUG_CASE(memory_counts_what_is_in_use) {
     uint64_t before = memory_blocks();
     char *a = memory_alloc(10), *b = memory_alloc_zero(1000), *c = memory_resize(NULL, 5),
          *d = memory_alloc_aligned(100);
@@ -160,10 +148,10 @@ CASE(memory_counts_what_is_in_use) {
     c = memory_resize(c, 5000);
     ck_assert_ptr_nonnull(c);
     fail_plan(FAIL_MEMORY, 1, 1);
-    if (available) ck_assert_ptr_null(memory_resize(c, 10000));
+    ck_assert_ptr_null(memory_resize(c, 10000));
     fail_plan(0, 0, 0);
     c[4999] = 1; /* the old block stays */
-    if (available) ck_assert_uint_eq(memory_blocks(), before + 4);
+    ck_assert_uint_eq(memory_blocks(), before + 4);
     memory_free(a);
     memory_free(b);
     memory_free(c);

@@ -94,7 +94,6 @@ CASE(locks_in_rising_rank_may_be_held_together) {
     ck_assert_uint_eq(low.word | high.word | object->word | second->word, 0);
 }
 
-#if defined(PINTLE_DEBUG_CHECKS)
 CHILD(rank_falls) {
     struct lock low, high;
     lock_init(&low, RANK_TIMERS);
@@ -109,11 +108,8 @@ CHILD(rank_not_held) {
     lock_release(&lock);
     printf("survived\n");
 }
-#endif
 
-/* What debug builds check must stop the process there; elsewhere there is nothing to see. */
-CASE(lock_ranks_are_checked_in_debug_builds) {
-#if defined(PINTLE_DEBUG_CHECKS)
+DEBUG_CASE(lock_ranks_are_checked) {
     const char *const children[] = {"rank_falls", "rank_not_held"};
     for (int i = 0; i < 2; i++) {
         char text[4096];
@@ -121,5 +117,4 @@ CASE(lock_ranks_are_checked_in_debug_builds) {
         ck_assert_msg(strstr(text, "rank") != NULL, "%s", text);
         ck_assert_msg(strstr(text, "survived") == NULL, "%s", text);
     }
-#endif
 }

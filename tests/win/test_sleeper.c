@@ -95,8 +95,7 @@ CASE(sleeper_wake_all_wakes_every_waiter) {
 }
 
 /* Without a record, its event or its timer there is no such wait; without a due time it ends early. */
-CASE(sleeper_that_the_system_refuses_leaves_nothing_behind) {
-#if defined(PINTLE_DEBUG_CHECKS)
+DEBUG_CASE(sleeper_that_the_system_refuses_leaves_nothing_behind) {
     DWORD before, after;
     _Atomic uint32_t word;
     atomic_init(&word, 5);
@@ -117,7 +116,6 @@ CASE(sleeper_that_the_system_refuses_leaves_nothing_behind) {
     ck_assert(GetProcessHandleCount(GetCurrentProcess(), &after));
     ck_assert_uint_eq(after, before);
     check_deadlines();
-#endif
 }
 
 CASE(sleepers_release_gives_handles_back) {
