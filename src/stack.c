@@ -26,8 +26,9 @@ struct slab {
     size_t bytes;
     uint32_t count;      /* of stacks */
     uint32_t prepared;   /* of those, by os_stacks_prepare, */
-    size_t limit_offset; /* whose last batch's limits lie so far above the stacks' ends */
+    size_t limit_offset; /* the limits lie so far above the stacks' ends */
     uint32_t carved;     /* ever taken */
+    uint32_t before; /* stacks there were when it was made: all of a slab are prepared alike, with one limit_offset */
     int size_class;
 };
 
@@ -79,6 +80,7 @@ static int slab_new_locked(struct pool *pool, int size_class) {
     slab->bytes = bytes > SLAB_BYTES ? bytes : SLAB_BYTES;
     slab->count = (uint32_t)(slab->bytes / bytes);
     slab->size_class = size_class;
+    slab->before = atomic_load_relaxed(&stacks);
     slab->base = os_reserve(slab->bytes);
     if (slab->base == NULL) {
         memory_free(slab);
@@ -104,7 +106,7 @@ static int prepare_locked(struct pool *pool, int size_class) {
     char *base = slab->base + slab->prepared * bytes;
     uint32_t count = slab->count - slab->prepared;
     void *limit;
-    int os_code = os_stacks_prepare(base, bytes, TOP_BYTES, atomic_load_relaxed(&stacks), &count, &limit);
+    int os_code = os_stacks_prepare(base, bytes, TOP_BYTES, slab->before, &count, &limit);
     if (os_code != 0) {
         char message[128];
         os_error_text(os_code, message, sizeof message);
