@@ -31,6 +31,16 @@ static int rest(int round) {
     return 0;
 }
 
+static bool is_so(apartment *self, bool holds, const char *what) {
+    if (!holds) fprintf(stderr, "not so in an apartment of model %lu: %s\n", (unsigned long)self->model, what);
+    self->failures += !holds;
+    return holds;
+}
+static bool succeeds(apartment *self, HRESULT result, const char *what) {
+    if (FAILED(result)) fprintf(stderr, "%s gives 0x%08lX\n", what, (unsigned long)result);
+    return is_so(self, SUCCEEDED(result), what);
+}
+
 static void live(void *arg) {
     apartment *self = arg;
     APTTYPE first, type;
@@ -38,23 +48,24 @@ static void live(void *arg) {
     IGlobalInterfaceTable *table = NULL;
     IUnknown *same = NULL;
     DWORD thread = GetCurrentThreadId(), cookie = 0;
-    if (FAILED(CoInitializeEx(NULL, self->model)) || FAILED(CoGetApartmentType(&first, &qualifier))) {
-        self->failures++;
-        return;
-    }
-    self->failures += (first == APTTYPE_MTA) != (self->model == COINIT_MULTITHREADED);
+    if (!succeeds(self, CoInitializeEx(NULL, self->model), "CoInitializeEx")) return;
+    succeeds(self, CoGetApartmentType(&first, &qualifier), "CoGetApartmentType");
+    is_so(self, (first == APTTYPE_MTA) == (self->model == COINIT_MULTITHREADED), "it is of that model");
     /* An object that every Windows, and Wine, has. */
-    if (FAILED(CoCreateInstance(&CLSID_StdGlobalInterfaceTable, NULL, CLSCTX_INPROC_SERVER, &IID_IGlobalInterfaceTable,
-                                (void **)&table)) ||
-        FAILED(IGlobalInterfaceTable_RegisterInterfaceInGlobal(table, (IUnknown *)table, &IID_IUnknown, &cookie))) {
-        self->failures++;
-    }
+    if (succeeds(self,
+                 CoCreateInstance(&CLSID_StdGlobalInterfaceTable, NULL, CLSCTX_INPROC_SERVER,
+                                  &IID_IGlobalInterfaceTable, (void **)&table),
+                 "CoCreateInstance"))
+        succeeds(self,
+                 IGlobalInterfaceTable_RegisterInterfaceInGlobal(table, (IUnknown *)table, &IID_IUnknown, &cookie),
+                 "RegisterInterfaceInGlobal");
     for (int i = 0; i < ROUNDS && self->failures == 0; i++) {
-        self->failures += rest(i) != 0;
-        self->failures += GetCurrentThreadId() != thread;
-        self->failures += FAILED(CoGetApartmentType(&type, &qualifier)) || type != first;
-        self->failures += FAILED(
-            IGlobalInterfaceTable_GetInterfaceFromGlobal(table, cookie, &IID_IUnknown, (void **)&same));
+        is_so(self, rest(i) == 0, "the task rested");
+        is_so(self, GetCurrentThreadId() == thread, "it is still on its thread");
+        succeeds(self, CoGetApartmentType(&type, &qualifier), "CoGetApartmentType later");
+        is_so(self, type == first, "it is still in its apartment");
+        succeeds(self, IGlobalInterfaceTable_GetInterfaceFromGlobal(table, cookie, &IID_IUnknown, (void **)&same),
+                 "GetInterfaceFromGlobal");
         if (same != NULL) IUnknown_Release(same);
         same = NULL;
     }
