@@ -66,7 +66,7 @@ bool arch_is_dispatched(const struct callback *callback);
 void arch_callback_landed(void);
 void arch_keep_registers(struct callback *callback);
 
-/* arch_pause(), a hint in a spin loop; arch_self_before_switch(), os_self() inlined. */
+/* arch_pause(), a hint in a spin loop; arch_self_before_switch(), arch_self_now(): os_self() inlined. */
 #include "arch_local.h"
 
 #endif

@@ -10,16 +10,34 @@
 #include "record.h"
 #include "wait.h"
 
-void task_cancel(struct pintle_task *task, int reason) {
+bool task_cancel_begin(struct pintle_task *task, int reason) {
     int none = 0;
     atomic_cas_acq_rel(&task->cancel_reason, &none, reason);
-    wait_cancel(task);
+    bool may_be_about_to_wait = wait_cancel_begin(task);
     if (UNLIKELY(task_is(task, TASK_INTERRUPTIBLE))) kick_ask();
+    return may_be_about_to_wait;
 }
 
-static void cancel_stopped(struct pintle_task *task) { task_cancel(task, PINTLE_ESTOPPED); }
+void task_cancel_fence(void) { guards_fence(); }
 
-void cancel_all(void) { record_each_task(cancel_stopped); }
+void task_cancel_end(struct pintle_task *task) { wait_cancel_end(task); }
+
+void task_cancel(struct pintle_task *task, int reason) {
+    if (!task_cancel_begin(task, reason)) return;
+    task_cancel_fence();
+    task_cancel_end(task);
+}
+
+static void stop_begin(struct pintle_task *task) { (void)task_cancel_begin(task, PINTLE_ESTOPPED); }
+static void stop_end(struct pintle_task *task) {
+    if (task_is(task, TASK_CANCELED)) task_cancel_end(task);
+}
+
+void cancel_all(void) {
+    record_each_task(stop_begin);
+    task_cancel_fence();
+    record_each_task(stop_end);
+}
 
 /* ---- Public ---- */
 

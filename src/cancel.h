@@ -7,6 +7,10 @@
 
 /* Ends the task's waits, now and from now on. The record may be of a task that is over, but not another's by now. */
 void task_cancel(struct pintle_task *task, int reason);
+/* The same for many at a time: each begins; then, for those where it says true, one task_cancel_fence, and each ends. */
+bool task_cancel_begin(struct pintle_task *task, int reason);
+void task_cancel_fence(void);
+void task_cancel_end(struct pintle_task *task);
 /* 0: it is not cancelled. */
 static inline int task_cancel_reason(struct pintle_task *task) {
     if (!(atomic_load_acquire(&task->flags) & TASK_CANCELED)) return 0;

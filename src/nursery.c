@@ -126,20 +126,29 @@ static const char *task_label(const struct pintle_task *task, char out_text[TASK
 
 /* ---- Cancelling ---- */
 
+/* Those that may be about to wait, with one fence for all. */
+static void cancel_late(struct pintle_task *const *late, uint32_t count) {
+    if (count != 0) task_cancel_fence();
+    for (uint32_t i = 0; i < count; i++) task_cancel_end(late[i]);
+}
+
 /* The tasks, and what nests in it, which goes to the front of the list. */
 static struct pintle_scope *cancel_one(struct pintle_scope *nursery, int reason, struct pintle_scope *list) {
-    struct pintle_task *task;
-    uint32_t count = 0;
+    struct pintle_task *task, *late[BATCH];
+    uint32_t count = 0, late_count = 0;
     lock_acquire(&nursery->lock);
     if (nursery->members != NULL) fail_by_deadline_locked(nursery, reason);
     nursery->cursor = nursery->members;
     while ((task = nursery->cursor) != NULL) {
         nursery->cursor = task->member_next;
-        task_cancel(task, reason); /* it cannot leave meanwhile */
+        if (task_cancel_begin(task, reason)) late[late_count++] = task; /* it cannot leave meanwhile */
         if (++count % BATCH != 0) continue;
+        cancel_late(late, late_count);
+        late_count = 0;
         lock_release(&nursery->lock);
         lock_acquire(&nursery->lock);
     }
+    cancel_late(late, late_count);
     for (struct pintle_scope *child = nursery->children; child != NULL; child = child->sibling) {
         int none = 0;
         if (!atomic_cas_seq_cst(&child->reason, &none, reason)) continue;
@@ -204,7 +213,7 @@ bool nursery_enter(struct pintle_scope *nursery, struct pintle_task *task) {
     reason = atomic_load_relaxed(&nursery->reason);
     if (UNLIKELY(reason != 0)) fail_by_deadline_locked(nursery, reason);
     lock_release(&nursery->lock);
-    if (UNLIKELY(reason != 0)) task_cancel(task, reason);
+    if (UNLIKELY(reason != 0)) (void)task_cancel_begin(task, reason); /* it has not run yet: it does not wait */
     return true;
 }
 

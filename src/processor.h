@@ -14,6 +14,9 @@
 struct thread;
 struct pintle_task;
 struct stack;
+struct guard;
+
+enum { PROCESSOR_INSIDE = 4 };
 
 struct processor {
     struct runq runq;
@@ -21,6 +24,7 @@ struct processor {
     alignas(
         CACHE_LINE) _Atomic uint32_t tick; /* scheduling decisions: each 61st looks at the global queue and timers */
     uint32_t random;
+    _Atomic(struct guard *) inside[PROCESSOR_INSIDE]; /* guards that it has by their bias: guard.h; others look */
     uint32_t id;
     uint32_t free_count;
     _Atomic(struct timer_heap *) timers; /* its own, or of its lender: processor_timers */

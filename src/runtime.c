@@ -13,6 +13,7 @@
 #include "error.h"
 #include "fail.h"
 #include "fault.h"
+#include "guard.h"
 #include "io_poll.h"
 #include "local.h"
 #include "memory.h"
@@ -156,6 +157,7 @@ static void release_everything(void) {
     callbacks_shutdown();
     user_timers_shutdown();
     record_each_task(scope_forget);
+    guards_end();
     for (uint32_t i = 0; i < sched.processors_all; i++) {
         timer_heap_destroy(&sched.processors[i].own_timers);
         deferred_pool_destroy(&sched.processors[i]);
@@ -245,6 +247,7 @@ static int start_locked(const pintle_options *options, size_t size, bool library
         return result;
     }
     take_init(!debug_no_fence);
+    guards_begin(take_by_fence != 0);
     if ((result = os_self_init()) != 0) {
         return error_set(PINTLE_ELIMIT, result, "the system has no thread-local slot left (error %d)", result);
     }

@@ -118,13 +118,6 @@ static void ready_global(struct pintle_task *task) {
     sched_wake_if_idle();
 }
 
-/* The calling thread's processor; NULL: it has none, or is in a call and may lose it any moment. */
-static inline struct processor *own_processor(void) {
-    struct thread *thread = arch_self_before_switch();
-    if (thread == NULL || call_state(atomic_load_relaxed(&thread->call)) != CALL_OUT) return NULL;
-    return thread_processor(thread);
-}
-
 static void push_next(struct processor *processor, struct pintle_task *task) {
     struct pintle_task *kicked = runq_push_next(&processor->runq, task);
     if (kicked != NULL) push_ring(processor, kicked);
@@ -148,26 +141,38 @@ static inline void wake_for_next(struct processor *processor) {
     if (UNLIKELY(atomic_load_relaxed(&sched.monitor_asleep) != MONITOR_AWAKE)) monitor_wake();
 }
 
+static inline void ready_here(struct processor *processor, struct pintle_task *task) {
+    struct pintle_task *kicked = runq_push_next(&processor->runq, task);
+    if (LIKELY(kicked == NULL)) {
+        wake_for_next(processor);
+    } else {
+        push_ring(processor, kicked);
+        sched_wake_if_idle();
+    }
+}
+
+void sched_ready_on(struct processor *processor, struct pintle_task *task) {
+    if (UNLIKELY(task->bound != NULL)) {
+        ready_bound(task);
+    } else {
+        ready_here(processor, task);
+    }
+}
+
+void sched_ready_new(struct pintle_task *task) {
+    struct processor *processor = thread_own_processor();
+    if (LIKELY(processor != NULL)) {
+        ready_here(processor, task);
+    } else {
+        ready_global(task);
+    }
+}
+
 void sched_ready(struct pintle_task *task) {
     if (UNLIKELY(task->bound != NULL)) {
         ready_bound(task);
     } else {
         sched_ready_new(task);
-    }
-}
-
-void sched_ready_new(struct pintle_task *task) {
-    struct processor *processor = own_processor();
-    if (UNLIKELY(processor == NULL)) {
-        ready_global(task);
-    } else {
-        struct pintle_task *kicked = runq_push_next(&processor->runq, task);
-        if (kicked == NULL) {
-            wake_for_next(processor);
-        } else {
-            push_ring(processor, kicked);
-            sched_wake_if_idle();
-        }
     }
 }
 
@@ -264,6 +269,8 @@ void depart(struct thread *thread, enum left_kind kind) {
     }
     depart_as(thread, kind);
 }
+
+void depart_guarded(struct thread *thread) { depart_as(thread, LEFT_GUARDED); }
 
 void pintle_yield(void) {
     struct thread *thread = task_only("pintle_yield");
@@ -364,7 +371,7 @@ void arrived(struct thread *thread) {
     if (kind != LEFT_NONE) task_check_stack(task); /* debug builds only */
     if (kind == LEFT_GUARDED) {
         task_set_state(task, TASK_RUNNING, TASK_WAITING);
-        guard_release(thread->left_guard);
+        guard_release_on(thread->left_guard, processor);
         return;
     }
     if (UNLIKELY(kind != LEFT_YIELD)) {

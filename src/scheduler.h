@@ -77,6 +77,8 @@ static inline enum run_phase sched_phase(void) { return (enum run_phase)atomic_l
 void sched_ready(struct pintle_task *task);
 /* The same for one that has not run yet, and is bound to no thread. */
 void sched_ready_new(struct pintle_task *task);
+/* The same by the thread that holds the processor. */
+void sched_ready_on(struct processor *processor, struct pintle_task *task);
 /* WAKE: after work was published: gives an idle processor a thread that searches, unless somebody searches already. */
 void sched_wake(void);
 /* The publisher's half: a fence, and the same if a processor is idle. */
@@ -85,6 +87,8 @@ void sched_wake_if_idle(void);
 void processor_run_timer(struct processor *processor);
 /* Leaves the calling task, to be published as `kind` says; returns when it runs again (never for EXIT). */
 void depart(struct thread *thread, enum left_kind kind);
+/* The same for GUARDED, by a thread that is known to be in no call. */
+void depart_guarded(struct thread *thread);
 /* Publishes the task that left. On every arrival: called by arch_switch and the loop. */
 void arrived(struct thread *thread);
 /* The thread's life without a task. Called by arch_thread_run and by the switches to the loop. */

@@ -31,17 +31,11 @@ static const char function[] = "pintle_select";
 
 static _Atomic uint32_t outside_random = 2463534242u;
 
-static struct processor *own_processor(void) {
-    struct thread *thread = thread_self();
-    if (thread == NULL || call_state(atomic_load_relaxed(&thread->call)) != CALL_OUT) return NULL;
-    return thread_processor(thread);
-}
-
 uint32_t select_chance(uint32_t limit) {
     struct processor *processor;
     uint32_t random;
     if (limit == 1) return 0;
-    processor = own_processor();
+    processor = thread_own_processor();
     if (processor != NULL) {
         random = processor_random(processor);
     } else {
@@ -52,7 +46,7 @@ uint32_t select_chance(uint32_t limit) {
 }
 
 void pintle_select_seed(uint32_t seed) {
-    struct processor *processor = own_processor();
+    struct processor *processor = thread_own_processor();
     if (seed == 0) seed = 2463534242u; /* a state of 0 would stay 0 */
     if (processor != NULL) {
         processor->random = seed;

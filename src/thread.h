@@ -149,6 +149,15 @@ static inline void thread_ask(struct thread *thread, uint32_t attention) {
     atomic_fetch_or_explicit(&thread->attention, attention, memory_order_relaxed);
 }
 static inline unsigned call_state(uint64_t word) { return (unsigned)(word & CALL_STATE_MASK); }
+/* Of the calling thread: in no call. */
+static inline bool thread_is_out(const struct thread *thread) {
+    return call_state(atomic_load_relaxed(&thread->call)) == CALL_OUT;
+}
+/* The processor that the calling thread holds, and cannot lose at any moment; NULL: none. */
+static inline struct processor *thread_own_processor(void) {
+    struct thread *thread = arch_self_now();
+    return thread != NULL && thread_is_out(thread) ? atomic_load_relaxed(&thread->processor) : NULL;
+}
 /* The runtime has stopped without the thread, whose call goes on. Either word may say so: take.c. */
 static inline bool thread_is_left_behind(const struct thread *thread) {
     return atomic_load_relaxed(&thread->call) == CALL_LEFT_BEHIND ||

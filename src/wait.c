@@ -141,6 +141,26 @@ static enum wake_reason sleep_external(struct wait *wait, int64_t deadline_ns) {
     return reason;
 }
 
+/* ---- A queue's ends ---- */
+
+static inline struct waiter *first_of(const struct waiters *waiters) { return atomic_load_relaxed(&waiters->first); }
+static inline void set_first(struct waiters *waiters, struct waiter *waiter) {
+    atomic_store_relaxed(&waiters->first, waiter);
+}
+
+static inline void push_last(struct waiters *waiters, struct waiter *waiter) {
+    struct waiter *last = first_of(waiters) != NULL ? waiters->last : NULL;
+    waiter->next = NULL;
+    waiter->previous = last;
+    waiter->queued = true;
+    if (last == NULL) {
+        set_first(waiters, waiter);
+    } else {
+        last->next = waiter;
+    }
+    waiters->last = waiter;
+}
+
 /* ---- Guarded ---- */
 
 int wait_prepare(struct wait *wait, struct guard *guard, const char *what) {
@@ -155,38 +175,55 @@ void wait_unprepare(struct wait *wait) {
     if (wait->thread == NULL) external_give(wait->sleeper);
 }
 
-enum wake_reason wait_guarded(struct waiter *waiter, struct guard *guard, const char *what, int64_t deadline_ns,
-                              enum wait_kind kind) {
-    struct wait *wait = &waiter->wait;
-    struct sleeper *sleeper = wait->sleeper;
-    struct pintle_task *task;
+/* The task is queued, under the guard. */
+static inline enum wake_reason task_waits_guarded(struct wait *wait, struct pintle_task *task, struct guard *guard,
+                                                  const char *what, int64_t deadline_ns, enum wait_kind kind) {
     uint64_t open = claim_word(wait->seq, WAKE_OPEN | CLAIM_GUARDED);
-    waiter->guarded = true;
-    if (UNLIKELY(wait->thread == NULL)) {
-        atomic_store_relaxed(&sleeper->park, 0);
-        atomic_store_release(&sleeper->claim, open);
-        guard_release(guard);
-        return sleep_external(wait, deadline_ns);
-    }
-    task = task_of_sleeper(sleeper);
-    if (kind == WAIT_MASKED || task->cancel_masks != 0) {
+    if (kind == WAIT_MASKED || UNLIKELY(task->cancel_masks != 0)) {
         open |= CLAIM_MASKED;
     } else if (UNLIKELY((atomic_load_seq_cst(&task->flags) & TASK_CANCELED) != 0)) {
         guard_release(guard);
         return WAKE_CANCEL;
     }
-    atomic_store_release(&sleeper->claim, open); /* pairs with claim_try */
-    if (deadline_ns != PINTLE_FOREVER && UNLIKELY(!arm_deadline(wait, task, deadline_ns))) {
-        atomic_store_relaxed(&sleeper->claim, claim_word(wait->seq, WAKE_SELF));
+    atomic_store_release(&task->sleeper.claim, open); /* pairs with claim_try */
+    if (UNLIKELY(deadline_ns != PINTLE_FOREVER) && UNLIKELY(!arm_deadline(wait, task, deadline_ns))) {
+        atomic_store_relaxed(&task->sleeper.claim, claim_word(wait->seq, WAKE_SELF));
         guard_release(guard);
         return WAKE_SELF;
     }
     atomic_store_relaxed(&task->waits_for, what);
     wait->thread->left_guard = guard;
-    depart(wait->thread, LEFT_GUARDED);
+    depart_guarded(wait->thread);
     atomic_store_relaxed(&task->waits_for, NULL);
-    if (deadline_ns != PINTLE_FOREVER) disarm_deadline(task);
-    return claim_reason(atomic_load_acquire(&sleeper->claim));
+    if (UNLIKELY(deadline_ns != PINTLE_FOREVER)) disarm_deadline(task);
+    return claim_reason(atomic_load_acquire(&task->sleeper.claim));
+}
+
+enum wake_reason wait_guarded(struct waiter *waiter, struct guard *guard, const char *what, int64_t deadline_ns,
+                              enum wait_kind kind) {
+    struct wait *wait = &waiter->wait;
+    waiter->guarded = true;
+    if (LIKELY(wait->thread != NULL)) {
+        return task_waits_guarded(wait, task_of_sleeper(wait->sleeper), guard, what, deadline_ns, kind);
+    }
+    atomic_store_relaxed(&wait->sleeper->park, 0);
+    atomic_store_release(&wait->sleeper->claim, claim_word(wait->seq, WAKE_OPEN | CLAIM_GUARDED));
+    guard_release(guard);
+    return sleep_external(wait, deadline_ns);
+}
+
+enum wake_reason wait_guarded_here(struct waiters *waiters, struct waiter *waiter, struct guard *guard,
+                                   struct thread *thread, const char *what, int64_t deadline_ns) {
+    struct pintle_task *task = thread->task;
+    waiter->wait.sleeper = &task->sleeper;
+    waiter->wait.seq = claim_seq(atomic_load_relaxed(&task->sleeper.claim)) + 1;
+    waiter->wait.thread = thread;
+    waiter->guarded = true;
+    atomic_store_release(&task->sleeper.guard, guard);
+    atomic_signal_fence(
+        memory_order_seq_cst); /* CANCEL: the flag is read after it; the canceller's fence makes it enough */
+    push_last(waiters, waiter);
+    return task_waits_guarded(&waiter->wait, task, guard, what, deadline_ns, WAIT_CANCELABLE);
 }
 
 /* ---- Free ---- */
@@ -253,23 +290,7 @@ void wait_abandon(struct wait *wait) {
 
 /* ---- Queues ---- */
 
-static inline struct waiter *first_of(const struct waiters *waiters) { return atomic_load_relaxed(&waiters->first); }
-static inline void set_first(struct waiters *waiters, struct waiter *waiter) {
-    atomic_store_relaxed(&waiters->first, waiter);
-}
-
-void waiters_push(struct waiters *waiters, struct waiter *waiter) {
-    waiter->next = NULL;
-    waiter->queued = true;
-    if (first_of(waiters) == NULL) {
-        waiter->previous = NULL;
-        set_first(waiters, waiter);
-    } else {
-        waiter->previous = waiters->last;
-        waiters->last->next = waiter;
-    }
-    waiters->last = waiter;
-}
+void waiters_push(struct waiters *waiters, struct waiter *waiter) { push_last(waiters, waiter); }
 
 void waiters_push_first(struct waiters *waiters, struct waiter *waiter) {
     struct waiter *first = first_of(waiters);
@@ -317,7 +338,7 @@ struct waiter *waiters_first(struct waiters *waiters) {
     return waiter;
 }
 
-struct waiter *waiters_claim_first(struct waiters *waiters) {
+static __attribute__((noinline)) struct waiter *claim_first_of_any(struct waiters *waiters) {
     struct waiter *waiter;
     while ((waiter = first_of(waiters)) != NULL) {
         struct sleeper *sleeper = waiter->wait.sleeper;
@@ -330,6 +351,14 @@ struct waiter *waiters_claim_first(struct waiters *waiters) {
         }
     }
     return NULL;
+}
+
+struct waiter *waiters_claim_first(struct waiters *waiters) {
+    struct waiter *waiter = first_of(waiters);
+    if (UNLIKELY(waiter == NULL || !waiter->guarded || !is_open_guarded(waiter))) return claim_first_of_any(waiters);
+    take_first(waiters, waiter);
+    atomic_store_relaxed(&waiter->wait.sleeper->claim, claim_word(waiter->wait.seq, WAKE_EVENT));
+    return waiter;
 }
 
 struct waiter *waiters_claim_all(struct waiters *waiters, int status) {
@@ -372,6 +401,17 @@ void waiter_wake(struct waiter *waiter) {
     } else {
         wake_claimed(sleeper);
     }
+}
+
+void waiter_wake_on(struct waiter *waiter, struct processor *processor) {
+    struct sleeper *sleeper = waiter->wait.sleeper;
+    struct pintle_task *task = task_of_sleeper(sleeper);
+    if (UNLIKELY(!waiter->guarded || sleeper->external)) {
+        wake_claimed(sleeper);
+        return;
+    }
+    task_set_state(task, TASK_WAITING, TASK_RUNNABLE);
+    sched_ready_on(processor, task);
 }
 
 void waiters_wake_chain(struct waiter *first) {
@@ -458,12 +498,16 @@ static bool cancel_wait(struct sleeper *sleeper) {
     return true;
 }
 
-void wait_cancel(struct pintle_task *task) {
+bool wait_cancel_begin(struct pintle_task *task) {
+    atomic_fetch_or_explicit(&task->flags, TASK_CANCELED, memory_order_seq_cst);
+    return !cancel_wait(&task->sleeper);
+}
+
+void wait_cancel_end(struct pintle_task *task) {
     struct sleeper *sleeper = &task->sleeper;
     struct guard *guard;
-    atomic_fetch_or_explicit(&task->flags, TASK_CANCELED, memory_order_seq_cst);
     if (cancel_wait(sleeper) || (guard = atomic_load_seq_cst(&sleeper->guard)) == NULL) return;
-    guard_acquire(guard); /* it may be on its way into a guarded wait */
+    guard_acquire(guard);
     guard_release(guard);
     cancel_wait(sleeper);
 }

@@ -30,7 +30,9 @@
  *
  * CANCEL: the canceller writes the flag, then looks for the sleeper; the sleeper shows itself, then reads the flag; so one
  * of the two sees the other. Showing itself: a free wait by its claim (seq_cst); a joining one by its claim, before its
- * word is in `join` (a full fence); a guarded one by naming its guard, before it takes that (a full fence). A canceller that sees the guard and no open claim takes the guard, and looks again.
+ * word is in `join` (a full fence); a guarded one by naming its guard, before it takes that. Taking it may be no fence (BIAS,
+ * guard.h): a canceller that sees no open claim fences all threads. If it sees the guard then, and still no open claim, it takes
+ * the guard, and looks again.
  *
  * A thread that is no task waits with an external sleeper, on the word `park` itself.
  * Threads: any. Tests: tests/api/test_event.c, test_sleep.c, test_chan.c, test_mutex.c; tests/model/guarded.pml, saved.pml. */
@@ -76,6 +78,8 @@ struct waiter *waiters_claim_first(struct waiters *waiters);
 struct waiter *waiters_first(struct waiters *waiters);
 /* The last thing that the waker does with it. Better without the guard. */
 void waiter_wake(struct waiter *waiter);
+/* The same by the thread that holds the processor. */
+void waiter_wake_on(struct waiter *waiter, struct processor *processor);
 /* Claims all, sets their status; a chain through `next`, for waiters_wake_chain after the guard was released. */
 struct waiter *waiters_claim_all(struct waiters *waiters, int status);
 void waiters_wake_chain(struct waiter *first);
@@ -91,6 +95,10 @@ enum wait_kind { WAIT_CANCELABLE = 0, WAIT_MASKED = 1 };
  * not EVENT, the caller takes the waiter out of the queue, under the guard. */
 enum wake_reason wait_guarded(struct waiter *waiter, struct guard *guard, const char *what, int64_t deadline_ns,
                               enum wait_kind kind);
+
+/* The same from the start, for the task of a thread that took the guard by guard_enter: prepared and queued here. */
+enum wake_reason wait_guarded_here(struct waiters *waiters, struct waiter *waiter, struct guard *guard,
+                                   struct thread *thread, const char *what, int64_t deadline_ns);
 
 /* ---- Free ---- */
 
@@ -118,8 +126,10 @@ struct pintle_task *sleeper_take_joiner(_Atomic uint64_t *join_at, uint64_t join
 void sleeper_saved(struct sleeper *sleeper);
 /* The same, for LEFT_JOIN. */
 void sleeper_joins(struct sleeper *sleeper, _Atomic uint64_t *join);
-/* CANCEL: ends the task's wait, and those to come, with ECANCELED. */
-void wait_cancel(struct pintle_task *task);
+/* CANCEL: ends the task's wait, and those to come, with ECANCELED. True: after a guards_fence it has to end, too: the task may be
+ * on its way into a guarded wait. */
+bool wait_cancel_begin(struct pintle_task *task);
+void wait_cancel_end(struct pintle_task *task);
 
 /* The code for a wait that ended with this reason (0 for EVENT); the error is set. */
 int wait_result(enum wake_reason reason, int64_t deadline_ns, const char *function);

@@ -1,10 +1,11 @@
 /* guarded.pml: guarded waits (src/wait.h, src/guard.h, src/chan.c): a receiver that waits under the channel's guard.
  *
  * Models   wait_prepare, wait_guarded, depart and arrived for GUARDED; waiters_claim_first and waiter_wake by a sender;
- *          claim_try by a deadline's timer and a canceller; cancel_one's second look; withdrawing.
- * Simpler  One processor's worth of switching: the receiver is its own thread, and runs when it was made runnable. Stores are
- *          seen in order, but for the one that CANCEL depends on: the guard's name stays in the store buffer until
- *          the guard is taken, or goes out by itself before.
+ *          claim_try by a deadline's timer and a canceller; wait_cancel_begin and _end; withdrawing.
+ * Simpler  One processor's worth of switching: the receiver is its own thread, and runs when it was made runnable. That one
+ *          at a time has the guard is bias.pml's. Stores are seen in order, but for the one that CANCEL depends on: the
+ *          guard's name stays in the store buffer until it goes out by itself, the guard is taken by its word (not by its
+ *          bias), or a canceller fences all threads.
  * Proves   The receiver is made runnable only after its registers are saved, once for each departure, by the one who claimed
  *          it; an item that a sender gave to it is taken, and no other; a claim of an earlier wait is not won; no wake-up
  *          is lost: not the sender's, the deadline's or the canceller's (a receiver left asleep is the error).
@@ -12,7 +13,7 @@
  * Bugs     BUG_EARLY_RELEASE: the receiver releases the guard before its registers are saved.
  *          BUG_NO_RECHECK: a timer does not look at the claim again once it has the guard.
  *          BUG_NO_SECOND_LOOK: a canceller that sees no open claim does not look at the guard.
- *          BUG_NO_FENCE: taking the guard does not bring out the guard's name.
+ *          BUG_NO_FENCE: a canceller does not fence.
  * Search  clean -DSENDERS -DDEADLINE
  * Search  clean -DDEADLINE
  * Search  clean
@@ -41,12 +42,19 @@ byte sent, received;  /* ghost */
 inline acquire() { atomic { !held -> held = true } }
 inline release() { held = false }
 
-/* The receiver's: a locked instruction empties the store buffer. */
+/* The receiver's: a locked instruction, which empties the store buffer, or none. */
 inline acquire_own() {
+    if
+    :: atomic { !held -> held = true; named = named | buffered; buffered = false }
+    :: acquire()
+    fi
+}
+
+inline fence_all() {
 #ifdef BUG_NO_FENCE
-    acquire()
+    skip
 #else
-    atomic { !held -> held = true; named = named | buffered; buffered = false }
+    atomic { named = named | buffered; buffered = false }
 #endif
 }
 
@@ -172,15 +180,23 @@ active proctype canceller() {
     if
     :: open -> claim_try(with, CANCEL)
 #ifndef BUG_NO_SECOND_LOOK
-    :: !open && named ->
-        acquire();
-        release();
+    :: else ->
+        fence_all();
         atomic { with = seq; open = (reason == OPEN) }
         if
         :: open -> claim_try(with, CANCEL)
+        :: !open && named ->
+            acquire();
+            release();
+            atomic { with = seq; open = (reason == OPEN) }
+            if
+            :: open -> claim_try(with, CANCEL)
+            :: else
+            fi
         :: else
         fi
-#endif
+#else
     :: else
+#endif
     fi
 }
