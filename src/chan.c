@@ -24,6 +24,7 @@
 #include "memory.h"
 #include "os.h"
 #include "panic.h"
+#include "scheduler.h"
 
 int pintle_chan_new(pintle_chan **out, size_t item_bytes, size_t capacity) {
     size_t record = (sizeof(struct pintle_chan) + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE;
@@ -43,6 +44,7 @@ int pintle_chan_new(pintle_chan **out, size_t item_bytes, size_t capacity) {
     c->item_bytes = item_bytes;
     c->capacity = capacity;
     c->slots = (char *)c + record;
+    c->guard = guard_of(c);
     atomic_store_relaxed(&c->references, 1);
     *out = c;
     return 0;
@@ -73,15 +75,21 @@ bool pintle_chan_is_closed(const pintle_chan *c) { return c != NULL && atomic_lo
 
 /* ---- Under the guard ---- */
 
-static inline void copy_item(void *to, const void *from, size_t item_bytes) {
-    if (to == NULL) return;
-    if (item_bytes == sizeof(uint64_t)) {
-        memcpy(to, from, sizeof(uint64_t)); /* one instruction each way */
+/* False: not of a size that takes one instruction each way. */
+static inline bool copy_word(void *to, const void *from, size_t item_bytes) {
+    if (LIKELY(item_bytes == sizeof(uint64_t))) {
+        memcpy(to, from, sizeof(uint64_t));
     } else if (item_bytes == sizeof(uint32_t)) {
         memcpy(to, from, sizeof(uint32_t));
-    } else if (item_bytes != 0) {
-        memcpy(to, from, item_bytes);
+    } else {
+        return false;
     }
+    return true;
+}
+
+static inline void copy_item(void *to, const void *from, size_t item_bytes) {
+    if (to == NULL || copy_word(to, from, item_bytes)) return;
+    if (item_bytes != 0) memcpy(to, from, item_bytes);
 }
 
 static inline char *slot_at(const struct pintle_chan *c, size_t index) { return c->slots + index * c->item_bytes; }
@@ -91,7 +99,8 @@ static inline size_t after(const struct pintle_chan *c, size_t index) {
 
 static inline void set_count(struct pintle_chan *c, size_t count) { atomic_store_relaxed(&c->count, count); }
 
-static inline int send_locked(struct pintle_chan *c, const void *item, struct chan_wake *out_wake) {
+static inline __attribute__((always_inline)) int send_locked(struct pintle_chan *c, const void *item,
+                                                             struct chan_wake *out_wake) {
     size_t count = atomic_load_relaxed(&c->count);
     out_wake->waiter = NULL;
     if (UNLIKELY(atomic_load_relaxed(&c->closed))) return PINTLE_ECLOSED;
@@ -108,7 +117,8 @@ static inline int send_locked(struct pintle_chan *c, const void *item, struct ch
     return 0;
 }
 
-static inline int recv_locked(struct pintle_chan *c, void *out_item, struct chan_wake *out_wake) {
+static inline __attribute__((always_inline)) int recv_locked(struct pintle_chan *c, void *out_item,
+                                                             struct chan_wake *out_wake) {
     size_t count = atomic_load_relaxed(&c->count);
     struct waiter *sender = NULL;
     if (waiters_any(&c->senders) && (sender = waiters_claim_first(&c->senders)) != NULL) sender->status = 0;
@@ -123,6 +133,7 @@ static inline int recv_locked(struct pintle_chan *c, void *out_item, struct chan
                       c->item_bytes); /* the ring was full: it is the slot just read */
             c->tail = after(c, c->tail);
             out_wake->to = NULL;
+            out_wake->from = NULL;
         }
         return 0;
     }
@@ -156,6 +167,8 @@ void chan_deliver(const struct chan_wake *wake, size_t item_bytes) { deliver(wak
 
 /* ---- Sending and receiving ---- */
 
+static const char send_function[] = "pintle_chan_send", recv_function[] = "pintle_chan_recv";
+
 static COLD int closed_error(const char *function) {
     return error_set(PINTLE_ECLOSED, 0, "%s: the channel is closed", function);
 }
@@ -168,24 +181,30 @@ static COLD int wait_on_null(int64_t deadline_ns, const char *function) {
     return wait_result(wait_finish(&wait, deadline_ns), deadline_ns, function);
 }
 
-/* Waits in the queue of those that do the same; prepared and under the guard, which is released. */
-static inline int wait_turn(struct pintle_chan *c, struct waiters *waiters, struct waiter *waiter, struct guard *guard,
-                            int64_t deadline_ns, const char *function) {
-    enum wake_reason reason;
-    waiters_push(waiters, waiter);
-    chan_tell(c);
-    reason = wait_guarded(waiter, guard, function, deadline_ns, WAIT_CANCELABLE);
-    if (LIKELY(reason == WAKE_EVENT)) return LIKELY(waiter->status == 0) ? 0 : closed_error(function);
-    guard_acquire(guard);
+static COLD int did_not_get_it(struct pintle_chan *c, struct waiters *waiters, struct waiter *waiter,
+                               enum wake_reason reason, int64_t deadline_ns, const char *function) {
+    guard_acquire(c->guard);
     waiters_remove(waiters, waiter);
     chan_tell(c);
-    guard_release(guard);
+    guard_release(c->guard);
     return wait_result(reason, deadline_ns, function);
 }
 
-int pintle_chan_send(pintle_chan *c, const void *item, int64_t deadline_ns) {
-    static const char function[] = "pintle_chan_send";
-    struct guard *guard = guard_of(c);
+/* Waits in the queue of those that do the same; prepared and under the guard, which is released. */
+static inline int wait_turn(struct pintle_chan *c, struct waiters *waiters, struct waiter *waiter, int64_t deadline_ns,
+                            const char *function) {
+    enum wake_reason reason;
+    waiters_push(waiters, waiter);
+    chan_tell(c);
+    reason = wait_guarded(waiter, c->guard, function, deadline_ns, WAIT_CANCELABLE);
+    if (LIKELY(reason == WAKE_EVENT)) return LIKELY(waiter->status == 0) ? 0 : closed_error(function);
+    return did_not_get_it(c, waiters, waiter, reason, deadline_ns, function);
+}
+
+/* On any thread. */
+static __attribute__((noinline)) int send_any(pintle_chan *c, const void *item, int64_t deadline_ns) {
+    const char *function = send_function;
+    struct guard *guard;
     struct chan_wake wake;
     struct waiter waiter;
     bool waits;
@@ -194,6 +213,7 @@ int pintle_chan_send(pintle_chan *c, const void *item, int64_t deadline_ns) {
     if (UNLIKELY(c == NULL)) return wait_on_null(deadline_ns, function);
     if (UNLIKELY(item == NULL && c->item_bytes != 0))
         return error_set(PINTLE_EINVAL, 0, "%s: the item is NULL", function);
+    guard = c->guard;
     waits = !chan_may_send(c);
     if (waits && deadline_ns == PINTLE_NOWAIT) return wait_result(WAKE_DEADLINE, deadline_ns, function);
     for (;;) {
@@ -203,7 +223,7 @@ int pintle_chan_send(pintle_chan *c, const void *item, int64_t deadline_ns) {
         if (result != CHAN_WOULD_WAIT) break;
         if (waits) {
             waiter.item = (void *)(uintptr_t)item;
-            return wait_turn(c, &c->senders, &waiter, guard, deadline_ns, function);
+            return wait_turn(c, &c->senders, &waiter, deadline_ns, function);
         }
         guard_release(guard); /* others were faster */
         if (deadline_ns == PINTLE_NOWAIT) return wait_result(WAKE_DEADLINE, deadline_ns, function);
@@ -217,15 +237,16 @@ int pintle_chan_send(pintle_chan *c, const void *item, int64_t deadline_ns) {
     return LIKELY(result == 0) ? 0 : closed_error(function);
 }
 
-int pintle_chan_recv(pintle_chan *c, void *out_item, int64_t deadline_ns) {
-    static const char function[] = "pintle_chan_recv";
-    struct guard *guard = guard_of(c);
+static __attribute__((noinline)) int recv_any(pintle_chan *c, void *out_item, int64_t deadline_ns) {
+    const char *function = recv_function;
+    struct guard *guard;
     struct chan_wake wake;
     struct waiter waiter;
     bool waits;
     int result = deadline_check(deadline_ns, function);
     if (UNLIKELY(result != 0)) return result;
     if (UNLIKELY(c == NULL)) return wait_on_null(deadline_ns, function);
+    guard = c->guard;
     waits = !chan_may_recv(c);
     if (waits && deadline_ns == PINTLE_NOWAIT) return wait_result(WAKE_DEADLINE, deadline_ns, function);
     for (;;) {
@@ -235,7 +256,7 @@ int pintle_chan_recv(pintle_chan *c, void *out_item, int64_t deadline_ns) {
         if (result != CHAN_WOULD_WAIT) break;
         if (waits) {
             waiter.item = out_item;
-            return wait_turn(c, &c->receivers, &waiter, guard, deadline_ns, function);
+            return wait_turn(c, &c->receivers, &waiter, deadline_ns, function);
         }
         guard_release(guard); /* others were faster */
         if (deadline_ns == PINTLE_NOWAIT) return wait_result(WAKE_DEADLINE, deadline_ns, function);
@@ -247,6 +268,103 @@ int pintle_chan_recv(pintle_chan *c, void *out_item, int64_t deadline_ns) {
     deliver(&wake, item_bytes);
     if (waits) wait_unprepare(&waiter.wait);
     return LIKELY(result == 0) ? 0 : closed_error(function);
+}
+
+/* ---- The same by a thread that took the guard by guard_enter, where nobody looks at the channel's handle ----
+ *
+ * What is most frequent comes first, in functions that need no registers saved. */
+
+static inline void leave_and_deliver(struct pintle_chan *c, struct processor *processor, const struct chan_wake *wake) {
+    size_t item_bytes = c->item_bytes;
+    guard_leave(c->guard, processor);
+    if (wake->waiter == NULL) return;
+    copy_item(wake->to, wake->from, item_bytes);
+    waiter_wake_on(wake->waiter, processor);
+}
+
+static __attribute__((noinline)) int wait_turn_here(struct pintle_chan *c, struct waiters *waiters, void *item,
+                                                    struct thread *thread, int64_t deadline_ns, const char *function) {
+    struct waiter waiter;
+    enum wake_reason reason;
+    waiter.item = item;
+    reason = wait_guarded_here(waiters, &waiter, c->guard, thread, function, deadline_ns);
+    if (LIKELY(reason == WAKE_EVENT)) return LIKELY(waiter.status == 0) ? 0 : closed_error(function);
+    return did_not_get_it(c, waiters, &waiter, reason, deadline_ns, function);
+}
+
+static __attribute__((noinline)) int send_here(pintle_chan *c, const void *item, int64_t deadline_ns,
+                                               struct thread *thread) {
+    struct processor *processor = thread_processor(thread);
+    struct chan_wake wake;
+    int result = send_locked(c, item, &wake);
+    if (result != CHAN_WOULD_WAIT) {
+        leave_and_deliver(c, processor, &wake);
+        return LIKELY(result == 0) ? 0 : closed_error(send_function);
+    }
+    if (LIKELY(deadline_ns != PINTLE_NOWAIT && thread->task != NULL)) {
+        return wait_turn_here(c, &c->senders, (void *)(uintptr_t)item, thread, deadline_ns, send_function);
+    }
+    guard_leave(c->guard, processor);
+    return send_any(c, item, deadline_ns);
+}
+
+static __attribute__((noinline)) int recv_here(pintle_chan *c, void *out_item, int64_t deadline_ns,
+                                               struct thread *thread) {
+    struct processor *processor = thread_processor(thread);
+    struct chan_wake wake;
+    int result = recv_locked(c, out_item, &wake);
+    if (result != CHAN_WOULD_WAIT) {
+        leave_and_deliver(c, processor, &wake);
+        return LIKELY(result == 0) ? 0 : closed_error(recv_function);
+    }
+    if (LIKELY(deadline_ns != PINTLE_NOWAIT && thread->task != NULL)) {
+        return wait_turn_here(c, &c->receivers, out_item, thread, deadline_ns, recv_function);
+    }
+    guard_leave(c->guard, processor);
+    return recv_any(c, out_item, deadline_ns);
+}
+
+/* Whether guard_enter is worth trying: the rest refuses what is refused. */
+static inline struct thread *enter(pintle_chan *c, int64_t deadline_ns) {
+    struct thread *thread;
+    if (UNLIKELY(c == NULL) || UNLIKELY(!deadline_is_good(deadline_ns))) return NULL;
+    thread = guard_enter(c->guard);
+    if (UNLIKELY(thread == NULL) || LIKELY(!c->has_native)) return thread;
+    guard_leave(c->guard, thread_processor(thread));
+    return NULL;
+}
+
+int pintle_chan_send(pintle_chan *c, const void *item, int64_t deadline_ns) {
+    struct thread *thread = UNLIKELY(item == NULL) ? NULL : enter(c, deadline_ns);
+    if (thread == NULL) return send_any(c, item, deadline_ns);
+    size_t count = atomic_load_relaxed(&c->count), tail = c->tail;
+    if (count == c->capacity || waiters_any(&c->receivers) || UNLIKELY(atomic_load_relaxed(&c->closed)) ||
+        !copy_word(slot_at(c, tail), item, c->item_bytes)) {
+        return send_here(c, item, deadline_ns, thread);
+    }
+    c->tail = after(c, tail);
+    set_count(c, count + 1);
+    guard_leave(c->guard, thread_processor(thread));
+    return 0;
+}
+
+int pintle_chan_recv(pintle_chan *c, void *out_item, int64_t deadline_ns) {
+    struct thread *thread = UNLIKELY(out_item == NULL) ? NULL : enter(c, deadline_ns);
+    if (thread == NULL) return recv_any(c, out_item, deadline_ns);
+    size_t count = atomic_load_relaxed(&c->count), head = c->head;
+    if (waiters_any(&c->senders)) return recv_here(c, out_item, deadline_ns, thread);
+    if (count == 0) {
+        if (UNLIKELY(atomic_load_relaxed(&c->closed)) || UNLIKELY(deadline_ns == PINTLE_NOWAIT) ||
+            UNLIKELY(thread->task == NULL)) {
+            return recv_here(c, out_item, deadline_ns, thread);
+        }
+        return wait_turn_here(c, &c->receivers, out_item, thread, deadline_ns, recv_function);
+    }
+    if (!copy_word(out_item, slot_at(c, head), c->item_bytes)) return recv_here(c, out_item, deadline_ns, thread);
+    c->head = after(c, head);
+    set_count(c, count - 1);
+    guard_leave(c->guard, thread_processor(thread));
+    return 0;
 }
 
 int pintle_chan_close(pintle_chan *c) {

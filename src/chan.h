@@ -14,6 +14,7 @@ struct pintle_chan {
     size_t head, tail; /* slots: the oldest item, the first free one */
     /* Constant. */
     size_t item_bytes, capacity;
+    struct guard *guard;
     _Atomic uint32_t references;
     _Atomic(void (*)(
         struct pintle_chan *)) left_alone; /* called when one reference is left: the library's own. NULL: not */

@@ -9,9 +9,12 @@
 
 /* Sets the error: deadline_ns is a duration. PINTLE_EINVAL. */
 COLD int deadline_refuse(int64_t deadline_ns, const char *function);
+static inline bool deadline_is_good(int64_t deadline_ns) {
+    return deadline_ns >= CLOCK_START || deadline_ns == PINTLE_NOWAIT;
+}
 /* 0, or PINTLE_EINVAL with a sentence. */
 static inline int deadline_check(int64_t deadline_ns, const char *function) {
-    if (LIKELY(deadline_ns >= CLOCK_START || deadline_ns == PINTLE_NOWAIT)) return 0;
+    if (LIKELY(deadline_is_good(deadline_ns))) return 0;
     return deadline_refuse(deadline_ns, function);
 }
 
