@@ -41,7 +41,8 @@ static inline __attribute__((always_inline)) int new_task(struct processor *proc
         task = processor->free;
         processor->free = task->next;
         processor->free_count--;
-        PREFETCH(&task->next->next); /* the next spawn's */
+        PREFETCH((void *)((uintptr_t)task->next +
+                          offsetof(struct pintle_task, next))); /* the next spawn's, if there is one */
     } else if (processor != NULL || (task = record_take()) == NULL) {
         stack_unpromise(processor, size_class);
         return error_set(PINTLE_ENOMEM, 0, "no memory for a task");
