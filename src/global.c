@@ -28,7 +28,9 @@ struct pintle_task *global_take_locked(struct processor *processor, uint32_t mos
     if (count > most) count = most;
     while (--count > 0 && sched.global.first != NULL && sched.global.first->bound == NULL) {
         struct task_list overflow = {0};
-        if (!runq_push(&processor->runq, task_list_pop(&sched.global), &overflow)) {
+        struct pintle_task *task = task_list_pop(&sched.global);
+        task_prefetch(task_ahead(task));
+        if (!runq_push(&processor->runq, task, &overflow)) {
             task_list_append(&sched.global, &overflow);
             break;
         }
@@ -44,6 +46,16 @@ struct pintle_task *global_take(struct processor *processor, uint32_t most) {
     task = global_take_locked(processor, most);
     lock_release(&sched.lock);
     return task;
+}
+
+void sched_ready_list(struct task_list *list) {
+    struct processor *processor = thread_own_processor();
+    if (processor == NULL || runq_count(&processor->runq) + list->count > RUNQ_SLOTS) {
+        global_push_list(list);
+    } else {
+        while (list->first != NULL) CHECK(runq_try_push(&processor->runq, task_list_pop(list)));
+    }
+    sched_wake_if_idle();
 }
 
 bool sched_has_work(void) {

@@ -9,6 +9,7 @@
 #define PINTLE_SRC_PROCESSOR_H
 
 #include "runq.h"
+#include "task.h"
 #include "timer.h"
 
 struct thread;
@@ -39,6 +40,8 @@ struct processor {
     uint64_t next_id; /* and ids_left more: numbers for tasks */
     uint32_t ids_left;
     _Atomic(struct thread *) thread;
+    struct pintle_task *crowd[AHEAD]; /* who waited last where others wait already: for their `ahead` */
+    uint32_t crowd_at;
     _Atomic uint32_t recall; /* a lent processor is to come back */
     /* NEXT (scheduler.c): how many pushes go by until it wakes a thief again, and how many did the last time. Thieves write 0. */
     _Atomic uint32_t next_quiet, next_patience;

@@ -46,7 +46,10 @@ bool runq_overflow(struct runq *queue, struct pintle_task *task, struct task_lis
     if (atomic_load_relaxed(&queue->tail) - head != RUNQ_SLOTS) return false;
     for (uint32_t i = 0; i < RUNQ_SLOTS / 2; i++) batch[i] = atomic_load_relaxed(runq_slot(queue, head + i));
     if (!atomic_cas_acq_rel(&queue->head, &head, head + RUNQ_SLOTS / 2)) return false;
-    for (uint32_t i = 0; i < RUNQ_SLOTS / 2; i++) task_list_push(out_overflow, batch[i]);
+    for (uint32_t i = 0; i < RUNQ_SLOTS / 2; i++) {
+        task_set_ahead(batch[i], i + AHEAD < RUNQ_SLOTS / 2 ? batch[i + AHEAD] : task);
+        task_list_push(out_overflow, batch[i]);
+    }
     task_list_push(out_overflow, task);
     return true;
 }

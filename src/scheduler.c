@@ -205,6 +205,16 @@ static inline uint32_t next_tick(struct processor *processor) {
     return tick;
 }
 
+/* While many wait in the ring: brings the lines of those that come soon. First the record's, then, by what that says, the
+ * stack's. They may be others' by now: hints, as task_ahead. */
+static inline void foresee(struct processor *processor) {
+    struct runq *queue = &processor->runq;
+    uint32_t head = atomic_load_relaxed(&queue->head), count = atomic_load_relaxed(&queue->tail) - head;
+    if (LIKELY(count < AHEAD)) return;
+    task_prefetch(atomic_load_relaxed(runq_slot(queue, head + AHEAD - 1)));
+    task_prefetch_stack(atomic_load_relaxed(runq_slot(queue, head + AHEAD / 2 - 1)));
+}
+
 /* The processor's next task for a direct switch; NULL: the loop has to look. */
 static inline struct pintle_task *pick_direct(struct processor *processor, bool keep_slice) {
     struct pintle_task *task;
@@ -212,6 +222,7 @@ static inline struct pintle_task *pick_direct(struct processor *processor, bool 
     if (keep_slice && (task = runq_pop_next(&processor->runq)) != NULL) return task;
     task = runq_pop(&processor->runq);
     if (task != NULL) counter_add(&processor->slices, 1);
+    foresee(processor);
     return task;
 }
 

@@ -110,6 +110,8 @@ void global_push_locked(struct pintle_task *task);
 /* The list is empty then. None of it is bound. */
 void global_append_locked(struct task_list *list);
 void global_push_list(struct task_list *list);
+/* As sched_ready for each, in order. None is bound. */
+void sched_ready_list(struct task_list *list);
 /* One to run, and up to `most` - 1 more into the processor's ring. NULL: empty. */
 struct pintle_task *global_take(struct processor *processor, uint32_t most);
 struct pintle_task *global_take_locked(struct processor *processor, uint32_t most);

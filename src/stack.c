@@ -200,6 +200,11 @@ struct stack *stack_take_slow(int size_class) {
     if (stack == NULL) stack = pop(&pool->cold);
     if (stack == NULL) stack = pop(&pool->trimmed);
     if (stack == NULL) stack = carve_locked(pool, size_class);
+    if (pool->free != NULL) { /* whoever comes next: where its first frames will be, and its header */
+        PREFETCH((char *)pool->free - CACHE_LINE);
+        PREFETCH(pool->free);
+        PREFETCH((char *)pool->free + CACHE_LINE);
+    }
     lock_release(&pool->lock);
     return stack;
 }
@@ -313,18 +318,18 @@ const char *task_record_breach(const struct pintle_task *task) {
 }
 
 void task_poison(struct pintle_task *task) {
-    if (task->is_poisoned) fatal("task %llu is freed twice", (unsigned long long)task->id);
+    if (task_is(task, TASK_POISONED)) fatal("task %llu is freed twice", (unsigned long long)task->id);
     task_check_stack(task);
-    task->is_poisoned = true;
+    atomic_fetch_or_explicit(&task->flags, TASK_POISONED, memory_order_relaxed);
     task->fn = (pintle_fn *)TASK_POISON;
     task->spawned_at = (void *)TASK_POISON;
 }
 
 void task_unpoison(struct pintle_task *task) {
-    if (!task->is_poisoned) return; /* a new one */
+    if (!task_is(task, TASK_POISONED)) return; /* a new one */
     CHECK(task->fn == (pintle_fn *)TASK_POISON && task->spawned_at == (void *)TASK_POISON);
     CHECK(atomic_load_relaxed(&task->state) == TASK_IDLE);
-    task->is_poisoned = false;
+    atomic_fetch_and_explicit(&task->flags, ~(uint32_t)TASK_POISONED, memory_order_relaxed);
 }
 
 #else

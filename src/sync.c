@@ -20,6 +20,7 @@
 static int wait_in(struct waiters *waiters, struct waiter *waiter, struct guard *guard, _Atomic uint64_t *word,
                    const char *function, int64_t deadline_ns) {
     enum wake_reason reason;
+    if (waiters_any(waiters)) waiter_joins_crowd(waiter);
     waiters_push(waiters, waiter);
     reason = wait_guarded(waiter, guard, function, deadline_ns, WAIT_CANCELABLE);
     if (reason == WAKE_EVENT) return 0;
@@ -58,12 +59,12 @@ void pintle_event_destroy(pintle_event *event) { destroy("pintle_event_destroy",
 
 void pintle_event_set(pintle_event *event) {
     struct guard *guard = guard_of(event);
-    struct waiter *first;
+    struct crowd crowd;
     guard_acquire(guard);
-    first = waiters_claim_all(WAITERS_OF(event->waiters), 0);
+    waiters_claim_crowd(WAITERS_OF(event->waiters), &crowd);
     atomic_store_release(event_word(event), 1); /* pairs with is_set; from here on the event may be gone */
     guard_release(guard);
-    waiters_wake_chain(first);
+    crowd_wake(&crowd);
 }
 
 void pintle_event_reset(pintle_event *event) {

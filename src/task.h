@@ -85,6 +85,7 @@ enum task_flags {
     TASK_OPENER = 256,        /* it has opened one, once */
     TASK_INTERRUPTIBLE = 512, /* in a call that may be interrupted: kick.c */
     TASK_FAILED = 1024,       /* it has an error */
+    TASK_POISONED = 2048,     /* debug builds: freed, and not taken since */
     TASK_UNCOMMON = TASK_NAMED | TASK_LOCALS | TASK_PANICKED | TASK_MEMBER | TASK_FAILED
 };
 
@@ -112,12 +113,12 @@ struct pintle_task {
     _Atomic uint64_t join;
     uint64_t id;      /* and name: written by task_set_…; others: task_…_of_other */
     void *spawned_at; /* return address of the spawn */
-    _Atomic uint32_t state;
+    _Atomic uint8_t state;
+    uint8_t size_class;    /* of the stack that it has, or was promised; STACK_NONE: neither */
+    uint16_t cancel_masks; /* its own: waits that begin while it is not 0 are not cancelled */
     _Atomic uint32_t flags;
     _Atomic int cancel_reason; /* the first; with TASK_CANCELED */
-    uint16_t cancel_masks;     /* its own: waits that begin while it is not 0 are not cancelled */
-    uint8_t size_class;        /* of the stack that it has, or was promised; STACK_NONE: neither */
-    bool is_poisoned;          /* debug builds: freed, and not taken since */
+    _Atomic int32_t ahead;     /* task_ahead */
 
     /* Line 2: waiting, and calls. */
     alignas(CACHE_LINE) struct sleeper sleeper;
@@ -139,9 +140,9 @@ struct pintle_task {
 
 /* ---- States and records ---- */
 static inline void task_set_state(struct pintle_task *task, enum task_state from, enum task_state to) {
-    DCHECK(atomic_load_relaxed(&task->state) == (uint32_t)from);
+    DCHECK(atomic_load_relaxed(&task->state) == (uint8_t)from);
     (void)from;
-    atomic_store_relaxed(&task->state, (uint32_t)to);
+    atomic_store_relaxed(&task->state, (uint8_t)to);
 }
 static inline bool task_is(struct pintle_task *task, enum task_flags flag) {
     return (atomic_load_relaxed(&task->flags) & flag) != 0;
@@ -177,6 +178,30 @@ static inline void task_name_of_other(const struct pintle_task *task, char out_n
         out_name[i] = atomic_load_relaxed((_Atomic char const *)&task->name[i]);
     out_name[TASK_NAME_BYTES - 1] = '\0';
 }
+/* Hints. A list is walked from record to record, each of which may have to come from memory first, one after the other. So who
+ * makes a long list notes in a task which one comes AHEAD places after it (none: itself), and who walks it has that one's lines
+ * brought meanwhile. It may be wrong, the list may be another by now: records are type-stable, and nothing is done with it. */
+enum { AHEAD = 8 };
+static inline void task_set_ahead(struct pintle_task *task, const struct pintle_task *other) {
+    ptrdiff_t lines = ((const char *)other - (const char *)task) / CACHE_LINE;
+    atomic_store_relaxed(&task->ahead, lines == (int32_t)lines ? (int32_t)lines : 0);
+}
+static inline struct pintle_task *task_ahead(struct pintle_task *task) {
+    return (struct pintle_task *)(void *)((char *)task + (ptrdiff_t)atomic_load_relaxed(&task->ahead) * CACHE_LINE);
+}
+/* What a task that is made runnable, and one that goes on, will touch of its record; and of its stack, if it has one. */
+static inline void task_prefetch(struct pintle_task *task) {
+    PREFETCH(task);
+    PREFETCH(&task->next);
+    PREFETCH(&task->sleeper);
+}
+static inline void task_prefetch_stack(struct pintle_task *task) {
+    enum { LINES = 8 };
+    if (atomic_load_relaxed((_Atomic(void *) *)&task->stack_base) == NULL) return; /* it will get a warm one */
+    const char *sp = atomic_load_relaxed((_Atomic(void *) *)&task->sp);
+    for (unsigned i = 0; i < LINES; i++) PREFETCH(sp + i * CACHE_LINE);
+}
+
 #define task_of_sleeper(sleeper_pointer) CONTAINER_OF(sleeper_pointer, struct pintle_task, sleeper)
 
 /* ---- Debug builds: canaries, and poison in freed records ---- */

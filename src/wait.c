@@ -422,6 +422,51 @@ void waiters_wake_chain(struct waiter *first) {
     }
 }
 
+void waiter_joins_crowd(struct waiter *waiter) {
+    if (waiter->wait.thread == NULL) return;
+    struct pintle_task *task = task_of_sleeper(waiter->wait.sleeper);
+    struct processor *processor = thread_processor(waiter->wait.thread);
+    struct pintle_task **before = &processor->crowd[processor->crowd_at++ % AHEAD];
+    if (*before != NULL) task_set_ahead(*before, task);
+    *before = task;
+}
+
+void waiters_claim_crowd(struct waiters *waiters, struct crowd *out_crowd) {
+    struct pintle_task *coming[AHEAD / 2] = {NULL}; /* their records are on the way */
+    struct waiter *waiter, *last = NULL;
+    *out_crowd = (struct crowd){0};
+    while ((waiter = waiters_claim_first(waiters)) != NULL) {
+        struct sleeper *sleeper = waiter->wait.sleeper;
+        struct pintle_task *task = task_of_sleeper(sleeper), **near = &coming[out_crowd->tasks.count % (AHEAD / 2)];
+        if (*near != NULL) task_prefetch_stack(*near);
+        *near = NULL;
+        waiter->status = 0;
+        if (LIKELY(waiter->guarded && !sleeper->external) && LIKELY(task->bound == NULL)) {
+            task_set_state(task, TASK_WAITING, TASK_RUNNABLE);
+            *near = task_ahead(task);
+            task_prefetch(*near);
+            task_list_push(&out_crowd->tasks, task);
+            continue;
+        }
+        waiter->next = NULL;
+        if (last == NULL) {
+            out_crowd->others = waiter;
+        } else {
+            last->next = waiter;
+        }
+        last = waiter;
+    }
+}
+
+void crowd_wake(struct crowd *crowd) {
+    if (crowd->tasks.count == 1) {
+        sched_ready(crowd->tasks.first);
+    } else if (crowd->tasks.count > 1) {
+        sched_ready_list(&crowd->tasks);
+    }
+    waiters_wake_chain(crowd->others);
+}
+
 bool sleeper_wake(struct sleeper *sleeper, uint64_t seq, enum wake_reason reason) {
     uint64_t claim = claim_try(sleeper, seq, reason);
     if (claim == 0) return false;

@@ -40,6 +40,7 @@
 #define PINTLE_SRC_WAIT_H
 
 #include "guard.h"
+#include "runq.h"
 #include "task.h"
 
 struct wait {
@@ -83,6 +84,17 @@ void waiter_wake_on(struct waiter *waiter, struct processor *processor);
 /* Claims all, sets their status; a chain through `next`, for waiters_wake_chain after the guard was released. */
 struct waiter *waiters_claim_all(struct waiters *waiters, int status);
 void waiters_wake_chain(struct waiter *first);
+
+/* The same for a crowd of tasks, in one pass over what lies on their stacks: they become runnable together. Claimed with
+ * the status 0; woken after the guard was released. */
+struct crowd {
+    struct task_list tasks; /* RUNNABLE, in order */
+    struct waiter *others;
+};
+/* Before it is queued behind others: for task_ahead. */
+void waiter_joins_crowd(struct waiter *waiter);
+void waiters_claim_crowd(struct waiters *waiters, struct crowd *out_crowd);
+void crowd_wake(struct crowd *crowd);
 
 /* ---- Guarded ---- */
 

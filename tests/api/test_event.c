@@ -127,6 +127,53 @@ CASE(event_set_wakes_1000_waiters) {
     }
 }
 
+/* ---- A crowd, some of it pinned. Who comes from the shared queue at its turn may overtake who was taken from there before,
+ * and the pinned ones do not count ---- */
+
+enum { CROWD = 600, PINNED_EACH = 60, OVERTAKEN_MOST = 100 };
+
+typedef struct crowd {
+    pintle_event event;
+    atomic_uint arrived, passed, failed;
+    unsigned order[CROWD];
+} crowd;
+
+static void wait_in_crowd(void *arg) {
+    crowd *c = arg;
+    unsigned number = atomic_fetch_add(&c->arrived, 1);
+    bool pinned = number % PINNED_EACH == 0;
+    if (pinned) pintle_pin();
+    if (pintle_event_wait(&c->event, PINTLE_FOREVER) != 0) atomic_fetch_add(&c->failed, 1);
+    if (pinned) {
+        pintle_unpin();
+    } else {
+        c->order[atomic_fetch_add(&c->passed, 1)] = number;
+    }
+}
+
+static int crowd_main(void *arg) {
+    crowd *c = arg;
+    pintle_task *tasks[CROWD];
+    unsigned failed = helper_spawn_all(tasks, CROWD, wait_in_crowd, c);
+    while (atomic_load(&c->arrived) < CROWD) pintle_yield();
+    pintle_event_set(&c->event);
+    return (int)(failed + helper_join_all(tasks, CROWD));
+}
+
+CASE(event_set_wakes_a_crowd_about_in_the_order_of_waiting_and_pinned_tasks_too) {
+    crowd c = {.event = PINTLE_EVENT_INIT};
+    pintle_options options = helper_processors(1);
+    options.max_lent = PINTLE_LENT_NONE;
+    ck_assert_int_eq(pintle_run(crowd_main, &c, &options), 0);
+    ck_assert_uint_eq(c.failed, 0);
+    ck_assert_uint_eq(c.passed, CROWD - CROWD / PINNED_EACH);
+    for (unsigned i = 0; i < c.passed; i++) {
+        ck_assert_uint_le(c.order[i], i + OVERTAKEN_MOST);
+        ck_assert_uint_le(i, c.order[i] + OVERTAKEN_MOST);
+    }
+    pintle_event_destroy(&c.event);
+}
+
 CASE(event_set_by_a_foreign_thread_wakes_tasks_and_threads) {
     waiters w = {.event = PINTLE_EVENT_INIT, .count = 60};
     helper_thread threads[10];

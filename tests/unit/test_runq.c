@@ -111,6 +111,23 @@ CASE(ring_full_gives_its_older_half_and_the_task_away) {
     records_free(tasks);
 }
 
+/* Hints for who walks the list. */
+CASE(ring_given_away_tells_of_each_who_comes_ahead) {
+    struct pintle_task *tasks = records(RUNQ_SLOTS + 1), *half = &tasks[RUNQ_SLOTS / 2];
+    struct task_list overflow = {0};
+    rings_reset(0);
+    for (unsigned i = 0; i <= RUNQ_SLOTS; i++) runq_push(&ring, &tasks[i], &overflow);
+    for (struct pintle_task *task = tasks; task < half; task++) {
+        ck_assert_ptr_eq(task_ahead(task), task + AHEAD < half ? task + AHEAD : &tasks[RUNQ_SLOTS]);
+    }
+    ck_assert_ptr_eq(task_ahead(half), half); /* nothing is known of who stays */
+    task_set_ahead(half, tasks);
+    ck_assert_ptr_eq(task_ahead(half), tasks);
+    task_set_ahead(half, (struct pintle_task *)((uintptr_t)half ^ (uintptr_t)1 << 45)); /* too far to be told */
+    ck_assert_ptr_eq(task_ahead(half), half);
+    records_free(tasks);
+}
+
 /* The push has seen a full ring; before it acts on that, thieves come, twice. */
 CASE(ring_not_full_any_more_is_not_halved) {
     struct pintle_task *tasks = records(RUNQ_SLOTS + 1);
