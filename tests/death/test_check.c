@@ -19,7 +19,7 @@ static int freed_main(void *arg) {
     pintle_task *task;
     (void)arg;
     if (pintle_spawn(&task, nothing, NULL) != 0 || pintle_join(task, PINTLE_FOREVER) != 0) return 90;
-    task->arg = &task; /* a write through a stale pointer */
+    task->spawned_at = &task; /* a write through a stale pointer */
     if (pintle_spawn(&task, nothing, NULL) != 0) return 91;
     return 92;
 }
