@@ -24,7 +24,7 @@
 #include "memory.h"
 #include "os.h"
 #include "panic.h"
-#include "scheduler.h"
+#include "wait_here.h"
 
 int pintle_chan_new(pintle_chan **out, size_t item_bytes, size_t capacity) {
     size_t record = (sizeof(struct pintle_chan) + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE;
@@ -274,22 +274,23 @@ static __attribute__((noinline)) int recv_any(pintle_chan *c, void *out_item, in
  *
  * What is most frequent comes first, in functions that need no registers saved. */
 
-static inline void leave_and_deliver(struct pintle_chan *c, struct processor *processor, const struct chan_wake *wake) {
-    size_t item_bytes = c->item_bytes;
-    guard_leave(c->guard, processor);
-    if (wake->waiter == NULL) return;
-    copy_item(wake->to, wake->from, item_bytes);
-    waiter_wake_on(wake->waiter, processor);
-}
-
-static __attribute__((noinline)) int wait_turn_here(struct pintle_chan *c, struct waiters *waiters, void *item,
-                                                    struct thread *thread, int64_t deadline_ns, const char *function) {
+static inline __attribute__((always_inline)) int wait_turn_here(struct pintle_chan *c, struct waiters *waiters,
+                                                                void *item, struct thread *thread, int64_t deadline_ns,
+                                                                const char *function) {
     struct waiter waiter;
     enum wake_reason reason;
     waiter.item = item;
     reason = wait_guarded_here(waiters, &waiter, c->guard, thread, function, deadline_ns);
     if (LIKELY(reason == WAKE_EVENT)) return LIKELY(waiter.status == 0) ? 0 : closed_error(function);
     return did_not_get_it(c, waiters, &waiter, reason, deadline_ns, function);
+}
+static __attribute__((noinline)) int send_waits(pintle_chan *c, const void *item, int64_t deadline_ns,
+                                                struct thread *thread) {
+    return wait_turn_here(c, &c->senders, (void *)(uintptr_t)item, thread, deadline_ns, send_function);
+}
+static __attribute__((noinline)) int recv_waits(pintle_chan *c, void *out_item, int64_t deadline_ns,
+                                                struct thread *thread) {
+    return wait_turn_here(c, &c->receivers, out_item, thread, deadline_ns, recv_function);
 }
 
 static __attribute__((noinline)) int send_here(pintle_chan *c, const void *item, int64_t deadline_ns,
@@ -298,11 +299,13 @@ static __attribute__((noinline)) int send_here(pintle_chan *c, const void *item,
     struct chan_wake wake;
     int result = send_locked(c, item, &wake);
     if (result != CHAN_WOULD_WAIT) {
-        leave_and_deliver(c, processor, &wake);
+        size_t item_bytes = c->item_bytes;
+        guard_leave(c->guard, processor);
+        deliver(&wake, item_bytes);
         return LIKELY(result == 0) ? 0 : closed_error(send_function);
     }
     if (LIKELY(deadline_ns != PINTLE_NOWAIT && thread->task != NULL)) {
-        return wait_turn_here(c, &c->senders, (void *)(uintptr_t)item, thread, deadline_ns, send_function);
+        return send_waits(c, item, deadline_ns, thread);
     }
     guard_leave(c->guard, processor);
     return send_any(c, item, deadline_ns);
@@ -314,14 +317,33 @@ static __attribute__((noinline)) int recv_here(pintle_chan *c, void *out_item, i
     struct chan_wake wake;
     int result = recv_locked(c, out_item, &wake);
     if (result != CHAN_WOULD_WAIT) {
-        leave_and_deliver(c, processor, &wake);
+        size_t item_bytes = c->item_bytes;
+        guard_leave(c->guard, processor);
+        deliver(&wake, item_bytes);
         return LIKELY(result == 0) ? 0 : closed_error(recv_function);
     }
     if (LIKELY(deadline_ns != PINTLE_NOWAIT && thread->task != NULL)) {
-        return wait_turn_here(c, &c->receivers, out_item, thread, deadline_ns, recv_function);
+        return recv_waits(c, out_item, deadline_ns, thread);
     }
     guard_leave(c->guard, processor);
     return recv_any(c, out_item, deadline_ns);
+}
+
+/* A receiver waits: the item goes straight to it. */
+static __attribute__((noinline)) int send_to_first(pintle_chan *c, const void *item, int64_t deadline_ns,
+                                                   struct thread *thread) {
+    struct processor *processor = thread_processor(thread);
+    size_t item_bytes = c->item_bytes;
+    struct waiter *first;
+    if ((item_bytes != sizeof(uint64_t) && item_bytes != sizeof(uint32_t)) ||
+        UNLIKELY((first = waiters_claim_task(&c->receivers)) == NULL)) {
+        return send_here(c, item, deadline_ns, thread);
+    }
+    first->status = 0;
+    guard_leave(c->guard, processor);
+    if (LIKELY(first->item != NULL)) (void)copy_word(first->item, item, item_bytes);
+    waiter_wake_task(first, processor);
+    return 0;
 }
 
 /* Whether guard_enter is worth trying: the rest refuses what is refused. */
@@ -338,10 +360,10 @@ int pintle_chan_send(pintle_chan *c, const void *item, int64_t deadline_ns) {
     struct thread *thread = UNLIKELY(item == NULL) ? NULL : enter(c, deadline_ns);
     if (thread == NULL) return send_any(c, item, deadline_ns);
     size_t count = atomic_load_relaxed(&c->count), tail = c->tail;
-    if (count == c->capacity || waiters_any(&c->receivers) || UNLIKELY(atomic_load_relaxed(&c->closed)) ||
-        !copy_word(slot_at(c, tail), item, c->item_bytes)) {
+    if (UNLIKELY(atomic_load_relaxed(&c->closed))) return send_here(c, item, deadline_ns, thread);
+    if (waiters_any(&c->receivers)) return send_to_first(c, item, deadline_ns, thread);
+    if (count == c->capacity || !copy_word(slot_at(c, tail), item, c->item_bytes))
         return send_here(c, item, deadline_ns, thread);
-    }
     c->tail = after(c, tail);
     set_count(c, count + 1);
     guard_leave(c->guard, thread_processor(thread));
@@ -358,7 +380,7 @@ int pintle_chan_recv(pintle_chan *c, void *out_item, int64_t deadline_ns) {
             UNLIKELY(thread->task == NULL)) {
             return recv_here(c, out_item, deadline_ns, thread);
         }
-        return wait_turn_here(c, &c->receivers, out_item, thread, deadline_ns, recv_function);
+        return recv_waits(c, out_item, deadline_ns, thread);
     }
     if (!copy_word(out_item, slot_at(c, head), c->item_bytes)) return recv_here(c, out_item, deadline_ns, thread);
     c->head = after(c, head);

@@ -1,25 +1,20 @@
 /* wait.c: see wait.h, which explains both kinds of waiting, and task.h.
  *
  * Threads: any. Locks: guards; pool_lock (leaf). Order: claim and park acq_rel, the cancel flag seq_cst. */
-#include "wait.h"
+#include "wait_here.h"
 
 #include "clock.h"
 #include "deadlock.h"
 #include "error.h"
 #include "lend.h"
 #include "memory.h"
-#include "scheduler.h"
 
-enum { REASON_BITS = 8, JOIN_SEQ_BITS = 22, JOIN_SHIFT = JOIN_SEQ_BITS + 1 };
+enum { JOIN_SEQ_BITS = 22, JOIN_SHIFT = JOIN_SEQ_BITS + 1 };
 #define JOIN_SEQ_MASK ((UINT64_C(1) << JOIN_SEQ_BITS) - 1)
 #define JOIN_JOINING (UINT64_C(1) << JOIN_SEQ_BITS)
 
 static struct lock pool_lock = LOCK_INIT(RANK_LEAF);
 static struct sleeper *pool;
-
-static inline uint64_t claim_word(uint64_t seq, unsigned bits) { return seq << REASON_BITS | bits; }
-static inline enum wake_reason claim_reason(uint64_t claim) { return (enum wake_reason)(claim & CLAIM_REASON_MASK); }
-static inline uint64_t claim_seq(uint64_t claim) { return claim >> REASON_BITS; }
 
 /* Addresses have 47 bits and sleepers are 64-aligned: 41 bits, a bit for JOINING, and 22 of the seq. */
 static inline uint64_t join_word(const struct sleeper *sleeper, uint64_t seq) {
@@ -141,26 +136,6 @@ static enum wake_reason sleep_external(struct wait *wait, int64_t deadline_ns) {
     return reason;
 }
 
-/* ---- A queue's ends ---- */
-
-static inline struct waiter *first_of(const struct waiters *waiters) { return atomic_load_relaxed(&waiters->first); }
-static inline void set_first(struct waiters *waiters, struct waiter *waiter) {
-    atomic_store_relaxed(&waiters->first, waiter);
-}
-
-static inline void push_last(struct waiters *waiters, struct waiter *waiter) {
-    struct waiter *last = first_of(waiters) != NULL ? waiters->last : NULL;
-    waiter->next = NULL;
-    waiter->previous = last;
-    waiter->queued = true;
-    if (last == NULL) {
-        set_first(waiters, waiter);
-    } else {
-        last->next = waiter;
-    }
-    waiters->last = waiter;
-}
-
 /* ---- Guarded ---- */
 
 int wait_prepare(struct wait *wait, struct guard *guard, const char *what) {
@@ -210,20 +185,6 @@ enum wake_reason wait_guarded(struct waiter *waiter, struct guard *guard, const 
     atomic_store_release(&wait->sleeper->claim, claim_word(wait->seq, WAKE_OPEN | CLAIM_GUARDED));
     guard_release(guard);
     return sleep_external(wait, deadline_ns);
-}
-
-enum wake_reason wait_guarded_here(struct waiters *waiters, struct waiter *waiter, struct guard *guard,
-                                   struct thread *thread, const char *what, int64_t deadline_ns) {
-    struct pintle_task *task = thread->task;
-    waiter->wait.sleeper = &task->sleeper;
-    waiter->wait.seq = claim_seq(atomic_load_relaxed(&task->sleeper.claim)) + 1;
-    waiter->wait.thread = thread;
-    waiter->guarded = true;
-    atomic_store_release(&task->sleeper.guard, guard);
-    atomic_signal_fence(
-        memory_order_seq_cst); /* CANCEL: the flag is read after it; the canceller's fence makes it enough */
-    push_last(waiters, waiter);
-    return task_waits_guarded(&waiter->wait, task, guard, what, deadline_ns, WAIT_CANCELABLE);
 }
 
 /* ---- Free ---- */
@@ -290,10 +251,10 @@ void wait_abandon(struct wait *wait) {
 
 /* ---- Queues ---- */
 
-void waiters_push(struct waiters *waiters, struct waiter *waiter) { push_last(waiters, waiter); }
+void waiters_push(struct waiters *waiters, struct waiter *waiter) { waiters_push_last(waiters, waiter); }
 
 void waiters_push_first(struct waiters *waiters, struct waiter *waiter) {
-    struct waiter *first = first_of(waiters);
+    struct waiter *first = waiters_peek(waiters);
     waiter->next = first;
     waiter->previous = NULL;
     waiter->queued = true;
@@ -302,19 +263,13 @@ void waiters_push_first(struct waiters *waiters, struct waiter *waiter) {
     } else {
         waiters->last = waiter;
     }
-    set_first(waiters, waiter);
-}
-
-static inline void take_first(struct waiters *waiters, struct waiter *first) {
-    set_first(waiters, first->next);
-    if (first->next != NULL) first->next->previous = NULL;
-    first->queued = false;
+    waiters_set_first(waiters, waiter);
 }
 
 void waiters_remove(struct waiters *waiters, struct waiter *waiter) {
     if (!waiter->queued) return;
     if (waiter->previous == NULL) {
-        take_first(waiters, waiter);
+        waiters_take_first(waiters, waiter);
         return;
     }
     waiter->queued = false;
@@ -326,27 +281,21 @@ void waiters_remove(struct waiters *waiters, struct waiter *waiter) {
     }
 }
 
-/* Under its guard nobody else can claim a guarded wait. */
-static inline bool is_open_guarded(const struct waiter *waiter) {
-    uint64_t claim = atomic_load_relaxed(&waiter->wait.sleeper->claim);
-    return claim_seq(claim) == waiter->wait.seq && claim_reason(claim) == WAKE_OPEN;
-}
-
 struct waiter *waiters_first(struct waiters *waiters) {
     struct waiter *waiter;
-    while ((waiter = first_of(waiters)) != NULL && !is_open_guarded(waiter)) take_first(waiters, waiter);
+    while ((waiter = waiters_peek(waiters)) != NULL && !waiter_is_open(waiter)) waiters_take_first(waiters, waiter);
     return waiter;
 }
 
 static __attribute__((noinline)) struct waiter *claim_first_of_any(struct waiters *waiters) {
     struct waiter *waiter;
-    while ((waiter = first_of(waiters)) != NULL) {
+    while ((waiter = waiters_peek(waiters)) != NULL) {
         struct sleeper *sleeper = waiter->wait.sleeper;
-        take_first(waiters, waiter);
+        waiters_take_first(waiters, waiter);
         if (!waiter->guarded) {
             if (claim_try(sleeper, waiter->wait.seq, WAKE_EVENT) != 0) return waiter;
-        } else if (is_open_guarded(waiter)) {
-            atomic_store_relaxed(&sleeper->claim, claim_word(waiter->wait.seq, WAKE_EVENT));
+        } else if (waiter_is_open(waiter)) {
+            waiter_claim_open(waiter);
             return waiter;
         }
     }
@@ -354,10 +303,10 @@ static __attribute__((noinline)) struct waiter *claim_first_of_any(struct waiter
 }
 
 struct waiter *waiters_claim_first(struct waiters *waiters) {
-    struct waiter *waiter = first_of(waiters);
-    if (UNLIKELY(waiter == NULL || !waiter->guarded || !is_open_guarded(waiter))) return claim_first_of_any(waiters);
-    take_first(waiters, waiter);
-    atomic_store_relaxed(&waiter->wait.sleeper->claim, claim_word(waiter->wait.seq, WAKE_EVENT));
+    struct waiter *waiter = waiters_peek(waiters);
+    if (UNLIKELY(waiter == NULL || !waiter->guarded || !waiter_is_open(waiter))) return claim_first_of_any(waiters);
+    waiters_take_first(waiters, waiter);
+    waiter_claim_open(waiter);
     return waiter;
 }
 
@@ -401,17 +350,6 @@ void waiter_wake(struct waiter *waiter) {
     } else {
         wake_claimed(sleeper);
     }
-}
-
-void waiter_wake_on(struct waiter *waiter, struct processor *processor) {
-    struct sleeper *sleeper = waiter->wait.sleeper;
-    struct pintle_task *task = task_of_sleeper(sleeper);
-    if (UNLIKELY(!waiter->guarded || sleeper->external)) {
-        wake_claimed(sleeper);
-        return;
-    }
-    task_set_state(task, TASK_WAITING, TASK_RUNNABLE);
-    sched_ready_on(processor, task);
 }
 
 void waiters_wake_chain(struct waiter *first) {

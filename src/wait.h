@@ -79,8 +79,6 @@ struct waiter *waiters_claim_first(struct waiters *waiters);
 struct waiter *waiters_first(struct waiters *waiters);
 /* The last thing that the waker does with it. Better without the guard. */
 void waiter_wake(struct waiter *waiter);
-/* The same by the thread that holds the processor. */
-void waiter_wake_on(struct waiter *waiter, struct processor *processor);
 /* Claims all, sets their status; a chain through `next`, for waiters_wake_chain after the guard was released. */
 struct waiter *waiters_claim_all(struct waiters *waiters, int status);
 void waiters_wake_chain(struct waiter *first);
@@ -107,10 +105,6 @@ enum wait_kind { WAIT_CANCELABLE = 0, WAIT_MASKED = 1 };
  * not EVENT, the caller takes the waiter out of the queue, under the guard. */
 enum wake_reason wait_guarded(struct waiter *waiter, struct guard *guard, const char *what, int64_t deadline_ns,
                               enum wait_kind kind);
-
-/* The same from the start, for the task of a thread that took the guard by guard_enter: prepared and queued here. */
-enum wake_reason wait_guarded_here(struct waiters *waiters, struct waiter *waiter, struct guard *guard,
-                                   struct thread *thread, const char *what, int64_t deadline_ns);
 
 /* ---- Free ---- */
 
