@@ -149,6 +149,76 @@ CASE_TIMEOUT(chan_storm_on_one_processor_loses_nothing, 120) { storm(1); }
 CASE_TIMEOUT(chan_storm_on_two_processors_loses_nothing, 120) { storm(2); }
 CASE_TIMEOUT(chan_storm_on_four_processors_loses_nothing, 120) { storm(4); }
 
+/* ---- Cancelling pairs that play, while they are about to wait or to be woken ---- */
+
+typedef struct game {
+    pintle_chan *there, *back;
+    atomic_uint rounds;
+} game;
+
+static void play(game *g, pintle_chan *out, pintle_chan *in) {
+    uint64_t ball = 0;
+    int result;
+    do {
+        if ((result = pintle_chan_send(out, &ball, PINTLE_FOREVER)) == 0)
+            result = pintle_chan_recv(in, &ball, PINTLE_FOREVER);
+        atomic_fetch_add_explicit(&g->rounds, 1, memory_order_relaxed);
+    } while (result == 0);
+    MUST_BE(result, PINTLE_ECANCELED);
+}
+static void serve(void *arg) { play(arg, ((game *)arg)->there, ((game *)arg)->back); }
+static void answer(void *arg) {
+    uint64_t ball;
+    int result = pintle_chan_recv(((game *)arg)->there, &ball, PINTLE_FOREVER);
+    if (result != 0)
+        MUST_BE(result, PINTLE_ECANCELED);
+    else
+        play(arg, ((game *)arg)->back, ((game *)arg)->there);
+}
+
+static void cancel_games(unsigned processors, bool scoped) {
+    helper_random random = helper_random_from(test_seed() + processors);
+    pintle_options options = helper_processors(processors);
+    ck_assert_int_eq(pintle_start(&options), 0);
+    for (unsigned round = 0; round < 1000 / TEST_SLOWNESS; round++) {
+        game g = {0};
+        pintle_scope *scope = NULL;
+        pintle_task *players[2];
+        unsigned wanted = helper_random_below(&random, 2000), gap = helper_random_below(&random, 300);
+        ck_assert_int_eq(pintle_chan_new(&g.there, sizeof(uint64_t), helper_random_below(&random, 2)), 0);
+        ck_assert_int_eq(pintle_chan_new(&g.back, sizeof(uint64_t), 0), 0);
+        if (scoped) {
+            ck_assert_int_eq(pintle_scope_open(&scope, PINTLE_FOREVER), 0);
+            ck_assert_int_eq(pintle_scope_spawn(scope, serve, &g), 0);
+            ck_assert_int_eq(pintle_scope_spawn(scope, answer, &g), 0);
+        } else {
+            ck_assert_int_eq(pintle_spawn(&players[0], serve, &g), 0);
+            ck_assert_int_eq(pintle_spawn(&players[1], answer, &g), 0);
+        }
+        while (atomic_load_explicit(&g.rounds, memory_order_relaxed) < wanted) pintle_sleep(PINTLE_US(10));
+        for (volatile unsigned spin = 0; spin < gap;) spin = spin + 1;
+        if (scoped) {
+            pintle_scope_cancel(scope);
+            ck_assert_int_eq(pintle_scope_wait(scope, pintle_after(PINTLE_S(60))), 0);
+            MUST_BE(pintle_scope_close(scope), 0);
+        } else {
+            for (int i = 0; i < 2; i++) pintle_task_cancel(players[i]);
+            for (int i = 0; i < 2; i++) ck_assert_int_eq(pintle_join(players[i], pintle_after(PINTLE_S(60))), 0);
+        }
+        pintle_chan_free(g.there);
+        pintle_chan_free(g.back);
+    }
+    ck_assert_int_eq(pintle_check(), 0);
+    ck_assert_int_eq(pintle_stop(PINTLE_FOREVER), 0);
+    ASSERT_ALL_MUST();
+}
+
+CASE_TIMEOUT(cancel_reaches_tasks_that_are_about_to_wait, 120) {
+    cancel_games(1, false);
+    cancel_games(2, false);
+}
+CASE_TIMEOUT(cancel_of_a_scope_reaches_tasks_that_are_about_to_wait, 120) { cancel_games(2, true); }
+
 /* ---- Closing while others send, receive and select ---- */
 
 typedef struct closing {
