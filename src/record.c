@@ -27,6 +27,7 @@ static struct pintle_task *lots;       /* chains of RECORDS_LOT, through next_lo
 static struct pintle_task *singles;    /* through next */
 static _Atomic(struct chunk *) chunks; /* newest first: only the first has records left to make */
 static _Atomic uint64_t held_bytes;
+_Atomic uint32_t records_kept_most = 2 * RECORDS_LOT;
 
 static struct chunk *chunk_new_locked(void) {
     bool many = atomic_load_relaxed(&held_bytes) >= PRESENT_FROM_BYTES;
@@ -141,4 +142,5 @@ void records_destroy(void) {
         os_pages_free(chunk, chunk->bytes);
     }
     atomic_store_relaxed(&held_bytes, 0);
+    atomic_store_relaxed(&records_kept_most, 2 * RECORDS_LOT);
 }

@@ -7,7 +7,8 @@
 
 #include "task.h"
 
-enum { RECORDS_LOT = 32 }; /* so many come and go at a time */
+enum { RECORDS_LOT = 32 };                 /* so many come and go at a time */
+extern _Atomic uint32_t records_kept_most; /* that a processor may keep; 0: none since memory was refused */
 
 /* A record in state IDLE; a fresh one is all zeros. NULL: no memory. */
 struct pintle_task *record_take(void);

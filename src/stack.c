@@ -137,7 +137,6 @@ int stack_promise_slow(struct processor *processor, int size_class) {
     lock_acquire(&pool->lock);
     result = promise_locked(pool, size_class, count);
     if (result != 0 && count > 1) result = promise_locked(pool, size_class, count = 1);
-    if (result != 0) atomic_store_relaxed(&stack_promises_most, 0);
     lock_release(&pool->lock);
     if (result == 0 && count > 1) processor->promises += count - 1;
     return result;

@@ -4,7 +4,7 @@
  * (wait.h), else the joiner opens its claim, then CAS(0 -> word). The task at its end, already off its stack (arrived), swaps in
  * DONE and wakes whom it finds there; or takes a joiner that waits already, and goes straight there.
  * After DONE the record belongs to the joiner, who frees it.
- * Records of dead tasks stay with the processor that frees them, up to CACHE_MOST; then half goes to the pool.
+ * Records of dead tasks stay with the processor that frees them, up to records_kept_most; then half goes to the pool.
  * Threads: any; caches: the processor's holder. Order: join CAS / swap acq_rel. Tests: tests/api/test_task.c. */
 #include "clock.h"
 #include "deadlock.h"
@@ -19,13 +19,36 @@
 #include "stack.h"
 #include "wait.h"
 
-enum { CACHE_MOST = 2 * RECORDS_LOT, PINNED_STACK_BYTES = 1 << 20 };
+enum { PINNED_STACK_BYTES = 1 << 20 };
 
 /* ---- Records ---- */
 
 static COLD bool records_refill(struct processor *processor) {
     processor->free = records_take(&processor->free_count);
     return processor->free != NULL;
+}
+
+static COLD void records_spill(struct processor *processor) {
+    struct pintle_task *first = processor->free, *last = first;
+    if (atomic_load_relaxed(&records_kept_most) == 0) {
+        for (; processor->free != NULL; processor->free_count--) {
+            processor->free = first->next;
+            record_give(first);
+            first = processor->free;
+        }
+        return;
+    }
+    for (uint32_t i = 1; i < RECORDS_LOT; i++) last = last->next;
+    processor->free = last->next;
+    processor->free_count -= RECORDS_LOT;
+    last->next = NULL;
+    records_give(first);
+}
+
+/* Somebody was refused: what ends from now on is everybody's. */
+static COLD void keep_none(void) {
+    atomic_store_relaxed(&stack_promises_most, 0);
+    atomic_store_relaxed(&records_kept_most, 0);
 }
 
 static inline __attribute__((always_inline)) int new_task(struct processor *processor, pintle_fn *fn, void *arg,
@@ -36,7 +59,10 @@ static inline __attribute__((always_inline)) int new_task(struct processor *proc
         return error_set(PINTLE_EINVAL, 0, "a stack of %zu bytes is too large", stack_bytes);
     }
     result = stack_promise(processor, size_class);
-    if (UNLIKELY(result != 0)) return result;
+    if (UNLIKELY(result != 0)) {
+        keep_none();
+        return result;
+    }
     if (LIKELY(processor != NULL) && (LIKELY(processor->free != NULL) || records_refill(processor))) {
         task = processor->free;
         processor->free = task->next;
@@ -45,6 +71,7 @@ static inline __attribute__((always_inline)) int new_task(struct processor *proc
                           offsetof(struct pintle_task, next))); /* the next spawn's, if there is one */
     } else if (processor != NULL || (task = record_take()) == NULL) {
         stack_unpromise(processor, size_class);
+        keep_none();
         return error_set(PINTLE_ENOMEM, 0, "no memory for a task");
     }
     task_unpoison(task);
@@ -116,13 +143,7 @@ void task_free(struct processor *processor, struct pintle_task *task) {
     }
     task->next = processor->free;
     processor->free = task;
-    if (LIKELY(++processor->free_count < CACHE_MOST)) return;
-    struct pintle_task *last = task;
-    for (uint32_t i = 1; i < RECORDS_LOT; i++) last = last->next;
-    processor->free = last->next;
-    processor->free_count -= RECORDS_LOT;
-    last->next = NULL;
-    records_give(task);
+    if (UNLIKELY(++processor->free_count >= atomic_load_relaxed(&records_kept_most))) records_spill(processor);
 }
 
 /* The processor of the calling task; NULL outside of task code. */
