@@ -298,7 +298,7 @@ static void use(unsigned which) {
     struct guard *guard = &guard_table[which];
     guard_acquire(guard);
     if (atomic_load(&guard->word) == 0) atomic_fetch_add(&storm.biased, 1);
-    guard->losses = 0; /* soon biased again */
+    if (guard->by_word) guard->losses = 0; /* soon biased again */
     if (atomic_fetch_add_explicit(&o->inside, 1, memory_order_relaxed) != 0) atomic_fetch_add(&storm.crowded, 1);
     if (o->plain != o->copy) atomic_fetch_add(&storm.torn, 1);
     o->plain = o->plain + 1;
