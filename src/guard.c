@@ -6,8 +6,9 @@
 #include "take.h"
 
 enum { SPIN_LIMIT = 100, YIELD_LIMIT = 4, FIRST_NAP_NS = 20000, LONGEST_NAP_NS = 1000000 };
-/* A bias that is lost costs a few hundred times what an acquisition by the word costs more. */
-enum { FIRST_STREAK = 256, MOST_LOSSES = 12 };
+/* A bias that is lost costs some hundred to some thousand times what an acquisition by the word costs more. With the longest streak
+ * that is 4 ns of each acquisition at worst; one much longer would keep from a bias who is moved to another processor now and then. */
+enum { FIRST_STREAK = 256, MOST_LOSSES = 5 };
 enum { REFUSED_NS = 1000000 };
 
 struct guard guard_table[1 << GUARD_BITS];

@@ -23,8 +23,9 @@
  * at some time, maybe when the guard is biased to another already.
  *
  * R2 is a system call, 0.2 to 30 µs: each time a bias is lost, the streak that leads to the next has to be twice as
- * long, so guards that processors share soon cost what they would without. A processor's next thread goes on where the one
- * before it was: nobody holds a guard in a foreign call. A thread in a call, or without a processor, takes the word.
+ * long, up to some thousands, so guards that processors share soon cost what they would without. A processor's next thread
+ * goes on where the one before it was: nobody holds a guard in a foreign call. A thread in a call, or without a processor, takes
+ * the word.
  *
  * Taking a guard by its bias is no fence, unlike the word. CANCEL in wait.c would need one: the canceller calls guards_fence.
  *

@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <sys/prctl.h>
 
-enum { STATUS_NO_FILTER = 98, MANY = 1 << 21, OWN_TURNS = 2000000, OTHER_TURNS = 20000 };
+enum { STATUS_NO_FILTER = 98, MANY = 1 << 16, OWN_TURNS = 2000000, OTHER_TURNS = 20000 };
 
 /* From now on, for all threads. */
 static void refuse_fences(void) {
