@@ -189,17 +189,17 @@ static inline void task_set_ahead(struct pintle_task *task, const struct pintle_
 static inline struct pintle_task *task_ahead(struct pintle_task *task) {
     return (struct pintle_task *)(void *)((char *)task + (ptrdiff_t)atomic_load_relaxed(&task->ahead) * CACHE_LINE);
 }
-/* What a task that is made runnable, and one that goes on, will touch of its record; and of its stack, if it has one. */
+/* What a task that begins, and one that goes on, will touch of its record; and what else, if it has a stack. */
 static inline void task_prefetch(struct pintle_task *task) {
     PREFETCH(task);
     PREFETCH(&task->next);
-    PREFETCH(&task->sleeper);
 }
 static inline void task_prefetch_stack(struct pintle_task *task) {
     enum { LINES = 8 };
     if (atomic_load_relaxed((_Atomic(void *) *)&task->stack_base) == NULL) return; /* it will get a warm one */
     const char *sp = atomic_load_relaxed((_Atomic(void *) *)&task->sp);
     for (unsigned i = 0; i < LINES; i++) PREFETCH(sp + i * CACHE_LINE);
+    PREFETCH(&task->sleeper);
 }
 
 #define task_of_sleeper(sleeper_pointer) CONTAINER_OF(sleeper_pointer, struct pintle_task, sleeper)

@@ -383,6 +383,7 @@ void waiters_claim_crowd(struct waiters *waiters, struct crowd *out_crowd) {
             task_set_state(task, TASK_WAITING, TASK_RUNNABLE);
             *near = task_ahead(task);
             task_prefetch(*near);
+            PREFETCH(&(*near)->sleeper);
             task_list_push(&out_crowd->tasks, task);
             continue;
         }
