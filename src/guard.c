@@ -108,7 +108,7 @@ void guard_leave_more(struct guard *guard, struct processor *processor) {
 
 void guards_begin(bool may_bias) {
     atomic_store_relaxed(&refused, false);
-    atomic_store_relaxed(&guards_may_bias, may_bias);
+    atomic_store_relaxed(&guards_may_bias, ARCH_BIASES_GUARDS && may_bias);
 }
 
 /* No thread holds a processor any more, so nobody is inside by a bias. Others may take guards: under the word they may look at

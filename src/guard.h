@@ -79,7 +79,7 @@ COLD void guard_leave_more(struct guard *guard, struct processor *processor);
 static inline struct thread *guard_enter(struct guard *guard) {
     struct processor *bias = atomic_load_relaxed(&guard->bias);
     struct thread *thread;
-    if (UNLIKELY(bias == NULL)) return NULL;
+    if (!ARCH_BIASES_GUARDS || UNLIKELY(bias == NULL)) return NULL;
     thread = arch_self_now();
     if (UNLIKELY(thread == NULL) || UNLIKELY(!thread_is_out(thread)) ||
         UNLIKELY(atomic_load_relaxed(&thread->processor) != bias) ||
@@ -103,16 +103,18 @@ static inline void guard_leave(struct guard *guard, struct processor *processor)
 
 static inline void guard_acquire(struct guard *guard) {
     uint32_t expected = 0;
-    if (atomic_load_relaxed(&guard->bias) != NULL && (guard_enter(guard) != NULL || guard_enter_more(guard))) return;
+    if (ARCH_BIASES_GUARDS && atomic_load_relaxed(&guard->bias) != NULL &&
+        (guard_enter(guard) != NULL || guard_enter_more(guard)))
+        return;
     lock_rank_enter(RANK_OBJECT);
     if (UNLIKELY(!atomic_cas_seq_cst(&guard->word, &expected, 1))) guard_acquire_slow(guard);
-    if (atomic_load_relaxed(&guards_may_bias)) guard_learn(guard);
-    guard->by_word = true;
+    if (ARCH_BIASES_GUARDS && atomic_load_relaxed(&guards_may_bias)) guard_learn(guard);
+    if (ARCH_BIASES_GUARDS) guard->by_word = true;
 }
 /* The processor is the one that the calling thread holds, if any. */
 static inline void guard_release_on(struct guard *guard, struct processor *processor) {
-    if (guard->by_word) {
-        guard->by_word = false;
+    if (!ARCH_BIASES_GUARDS || guard->by_word) {
+        if (ARCH_BIASES_GUARDS) guard->by_word = false;
         atomic_store_release(&guard->word, 0);
     } else if (LIKELY(atomic_load_relaxed(&processor->inside[0]) == guard)) {
         atomic_store_release(&processor->inside[0], NULL);
@@ -122,7 +124,7 @@ static inline void guard_release_on(struct guard *guard, struct processor *proce
     lock_rank_leave(RANK_OBJECT);
 }
 static inline void guard_release(struct guard *guard) {
-    struct thread *thread = guard->by_word ? NULL : arch_self_now();
+    struct thread *thread = !ARCH_BIASES_GUARDS || guard->by_word ? NULL : arch_self_now();
     guard_release_on(guard, thread != NULL ? atomic_load_relaxed(&thread->processor) : NULL);
 }
 

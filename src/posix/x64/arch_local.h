@@ -12,6 +12,9 @@ enum { ARCH_THUNK_ARGS_AT_CALLER = 0 };
 /* A callback's frame on the task's stack: so far below its call's, aligned to 16. */
 enum { ARCH_CALLBACK_BELOW = 0, ARCH_CALLBACK_BYTES = 64 };
 
+/* Whether guards may be biased (guard.h): where never, nobody looks. */
+enum { ARCH_BIASES_GUARDS = 1 };
+
 /* A hint in a spin loop. */
 static inline void arch_pause(void) { __builtin_ia32_pause(); }
 

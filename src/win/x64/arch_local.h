@@ -14,6 +14,9 @@ enum { ARCH_THUNK_ARGS_AT_CALLER = 1 };
 /* A callback's frame on the task's stack: so far below its call's, aligned to 16. callback.S knows it too. */
 enum { ARCH_CALLBACK_BELOW = 8, ARCH_CALLBACK_BYTES = 304 };
 
+/* Whether guards may be biased (guard.h): os_fence_init says no. */
+enum { ARCH_BIASES_GUARDS = 0 };
+
 /* A hint in a spin loop. */
 static inline void arch_pause(void) { __builtin_ia32_pause(); }
 
