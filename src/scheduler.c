@@ -210,9 +210,9 @@ static inline uint32_t next_tick(struct processor *processor) {
 static inline void foresee(struct processor *processor) {
     struct runq *queue = &processor->runq;
     uint32_t head = atomic_load_relaxed(&queue->head), count = atomic_load_relaxed(&queue->tail) - head;
-    if (LIKELY(count < AHEAD)) return;
-    task_prefetch(atomic_load_relaxed(runq_slot(queue, head + AHEAD - 1)));
-    task_prefetch_stack(atomic_load_relaxed(runq_slot(queue, head + AHEAD / 2 - 1)));
+    if (LIKELY(count <= AHEAD)) return;
+    task_prefetch(atomic_load_relaxed(runq_slot(queue, head + AHEAD)));
+    task_prefetch_stack(atomic_load_relaxed(runq_slot(queue, head + AHEAD / 2)));
 }
 
 /* The processor's next task for a direct switch; NULL: the loop has to look. */
@@ -220,9 +220,9 @@ static inline struct pintle_task *pick_direct(struct processor *processor, bool 
     struct pintle_task *task;
     if (UNLIKELY(next_tick(processor) % GLOBAL_INTERVAL == 0)) return NULL;
     if (keep_slice && (task = runq_pop_next(&processor->runq)) != NULL) return task;
+    foresee(processor); /* before the head is taken by a locked instruction, which all after it would wait for */
     task = runq_pop(&processor->runq);
     if (task != NULL) counter_add(&processor->slices, 1);
-    foresee(processor);
     return task;
 }
 
