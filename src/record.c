@@ -34,6 +34,7 @@ static struct chunk *chunk_new_locked(void) {
     size_t bytes = many ? PRESENT_CHUNK_BYTES : CHUNK_BYTES;
     struct chunk *chunk = many ? os_pages_new_present(bytes) : os_pages_new(bytes);
     if (chunk == NULL) return NULL;
+    SANITIZE_ROOT_MADE(chunk, bytes);
     chunk->bytes = bytes;
     chunk->count = (uint32_t)((bytes - offsetof(struct chunk, records)) / sizeof chunk->records[0]);
     chunk->next = atomic_load_relaxed(&chunks);
@@ -139,6 +140,7 @@ void records_destroy(void) {
         if (holds_left_behind(chunk)) continue;
         /* Of tasks that have ended and that nobody has joined. */
         for (uint32_t i = 0; i < atomic_load_relaxed(&chunk->made); i++) memory_free(chunk->records[i].error);
+        SANITIZE_ROOT_GONE(chunk, chunk->bytes);
         os_pages_free(chunk, chunk->bytes);
     }
     atomic_store_relaxed(&held_bytes, 0);

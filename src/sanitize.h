@@ -25,6 +25,11 @@ void sanitize_signals(void);
 /* Fresh from the system. What lay at the same address before may have left red zones. */
 void sanitize_memory_fresh(const void *low, size_t bytes);
 #define SANITIZE_MEMORY_FRESH(low, bytes) sanitize_memory_fresh(low, bytes)
+/* Memory from the system, whose pointers keep what they point to from being a leak. */
+void sanitize_root_made(const void *low, size_t bytes);
+void sanitize_root_gone(const void *low, size_t bytes);
+#define SANITIZE_ROOT_MADE(low, bytes) sanitize_root_made(low, bytes)
+#define SANITIZE_ROOT_GONE(low, bytes) sanitize_root_gone(low, bytes)
 /* Where ThreadSanitizer is told of the order that foreign code may make; tests leave places out (tests/tsan). */
 enum {
     SANITIZE_CALL_RELEASE = 1,
@@ -39,6 +44,8 @@ extern uint32_t sanitize_omitted;
 #define SANITIZE_CONTEXT
 #define SANITIZE_STACK_FREE(task) ((void)(task))
 #define SANITIZE_MEMORY_FRESH(low, bytes) ((void)(low), (void)(bytes))
+#define SANITIZE_ROOT_MADE(low, bytes) ((void)(low), (void)(bytes))
+#define SANITIZE_ROOT_GONE(low, bytes) ((void)(low), (void)(bytes))
 #endif
 
 /* How many threads the sanitizer has of its own: those that foreign code would have are counted. */

@@ -25,6 +25,7 @@
 
 #include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
+#include <sanitizer/lsan_interface.h>
 #include <sanitizer/tsan_interface.h>
 
 void arch_switch_bare(struct pintle_task *from, struct pintle_task *to, struct thread *thread);
@@ -85,6 +86,8 @@ static void stack_clean(const void *low, const void *high) {
     (void)high;
 }
 static void fiber_free(void *fiber) { __tsan_destroy_fiber(fiber); }
+void sanitize_root_made(const void *low, size_t bytes) { (void)low, (void)bytes; }
+void sanitize_root_gone(const void *low, size_t bytes) { (void)low, (void)bytes; }
 
 #else
 
@@ -110,6 +113,8 @@ static void stack_clean(const void *low, const void *high) {
     __asan_unpoison_memory_region(low, (size_t)((const char *)high - (const char *)low));
 }
 static void fiber_free(void *fiber) { (void)fiber; }
+void sanitize_root_made(const void *low, size_t bytes) { __lsan_register_root_region(low, bytes); }
+void sanitize_root_gone(const void *low, size_t bytes) { __lsan_unregister_root_region(low, bytes); }
 
 #endif
 
