@@ -1,30 +1,17 @@
 /* test_guard.c (POSIX): guards where a sandbox that comes later refuses the fence that biases rest on. As in tests/unit/test_guard.c, no
  * runtime is started. */
 #include "api/api_helpers.h"
+#include "posix/seccomp.h"
 
 #include "guard.h"
 #include "take.h"
 
-#include <linux/filter.h>
-#include <linux/seccomp.h>
-#include <stddef.h>
-#include <sys/prctl.h>
-
-enum { STATUS_NO_FILTER = 98, MANY = 1 << 16, OWN_TURNS = 2000000, OTHER_TURNS = 20000 };
+enum { MANY = 1 << 16, OWN_TURNS = 2000000, OTHER_TURNS = 20000 };
 
 /* From now on, for all threads. */
 static void refuse_fences(void) {
-    struct sock_filter filter[] = {
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_membarrier, 0, 1),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-    };
-    struct sock_fprog program = {.len = ELEMENTS(filter), .filter = filter};
-    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
-        syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &program) != 0) {
-        _exit(STATUS_NO_FILTER);
-    }
+    static const unsigned calls[] = {SYS_membarrier};
+    refuse_calls(calls, ELEMENTS(calls), EPERM);
 }
 
 #define EXPECT(condition) \

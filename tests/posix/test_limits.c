@@ -2,31 +2,16 @@
  * which has the limit to its end. */
 #define _GNU_SOURCE 1
 #include "api/api_helpers.h"
+#include "posix/seccomp.h"
 #include "support/resources.h"
 
-#include <linux/filter.h>
-#include <linux/seccomp.h>
-#include <stddef.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
-enum { STATUS_NO_FILTER = 98 };
-
 /* From now on every clone of the process fails with EAGAIN, as under a limit of threads, which does not bind root. */
 static void refuse_threads(void) {
-    struct sock_filter filter[] = {
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clone, 1, 0),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clone3, 0, 1),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EAGAIN),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-    };
-    struct sock_fprog program = {.len = ELEMENTS(filter), .filter = filter};
-    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
-        syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &program) != 0) {
-        _exit(STATUS_NO_FILTER);
-    }
+    static const unsigned calls[] = {SYS_clone, SYS_clone3};
+    refuse_calls(calls, ELEMENTS(calls), EAGAIN);
 }
 
 #define EXPECT(condition) \
